@@ -43,11 +43,11 @@ def step(x: Any, filters: int, kernel: int, stride: int, pooled: bool, share: fl
     """Some times the convolution and its gradients, compiled."""
     import keras
 
-    from mlphys.networks.layers import simd_conv
+    from mlphys.networks.layers import fusion, simd_conv
 
     layers: list[Any] = [simd_conv.Conv2D(filters, kernel, strides=stride, padding="same", activation="relu")]
-    layers += [simd_conv.MaxPooling2D(2)] * pooled
-    simd_conv.fuse(layers)
+    layers += [fusion.MaxPooling2D(2)] * pooled
+    fusion.fuse(layers)
     model = keras.Sequential([keras.Input(x.shape[1:]), *layers])
     weights = [weight.value for weight in model.trainable_variables]
 

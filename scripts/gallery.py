@@ -8,6 +8,7 @@ python -m scripts.gallery --render     only the page
 from __future__ import annotations
 
 import argparse
+import hashlib
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
@@ -32,6 +33,9 @@ class Shown:
     analyses: Sequence[str] = ()
     sets: Sequence[str] = ()
     shift: int | None = None
+
+    def path(self) -> Path:
+        return ROOT / "configs" / f"{self.config}.yaml"
 
     def commands(self, name: str) -> list[str]:
         sets = "".join(f" --set {override}" for override in self.sets)
@@ -109,6 +113,13 @@ def _analysis(run: object, name: str) -> object:
     return listed.get(name) or ANALYSES[name]()
 
 
+def run_folder(shown: Shown) -> Path:
+    """Where the run of a config is kept, as long as neither it nor what is changed in it is another; titles of pictures
+    name the last two folders."""
+    content = hashlib.sha256(repr((shown.path().read_bytes(), tuple(shown.sets))).encode()).hexdigest()
+    return RUNS / content[:12] / shown.config / "1"
+
+
 def _trained(shown: Shown) -> Path:
     from mlphys.commands import robustness, train
     from mlphys.config.load import load
@@ -116,10 +127,10 @@ def _trained(shown: Shown) -> Path:
     from mlphys.runs.run import Run
     from mlphys.training.progress import Silence
 
-    folder = RUNS / shown.config / "1"
+    folder = run_folder(shown)
     if not (folder / "status.json").exists() or Run(folder).status["state"] != "done":
         shutil.rmtree(folder, ignore_errors=True)  # of a training that was interrupted
-        loaded = load(ROOT / "configs" / f"{shown.config}.yaml", (*shown.sets, "plots=[]"))
+        loaded = load(shown.path(), (*shown.sets, "plots=[]"))
         train.trained(loaded, folder, Silence(), print, None, ("test",))
         tensorflow.forget()
     if shown.shift:

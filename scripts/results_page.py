@@ -272,7 +272,7 @@ def _config(row: Row) -> str:
 def _numbers(measured: Measured) -> list[str]:
     found, (scale, unit) = measured.main(), _scale(measured.metric)
     error = found.stdev if found.n > 1 else found.sampling
-    mean = rounded(scale * found.mean, error and scale * error).partition(" +- ")[0]
+    mean = _mean(scale * found.mean, error and scale * error)
     beside = value(measured).removeprefix(_value(measured))
     place = "" if measured.split == "test" else f"{measured.split} "
     failed = f"; {len(measured.failed)} more diverged or failed" if measured.failed else ""
@@ -284,6 +284,12 @@ def _numbers(measured: Measured) -> list[str]:
     ]
 
 
+def _mean(value: float, error: float | None) -> str:
+    """As many digits as the error leaves."""
+    text = rounded(value, error)
+    return re.sub(r"^\((\S+) \+- \S+\)", r"\1", text).partition(" +- ")[0]
+
+
 def _error(scale: int, error: float) -> str:
     return f"{float(f'{scale * error:.2g}'):g}" if error else "0"
 
@@ -293,7 +299,8 @@ def _no_sampling(measured: Measured, found: OverSeeds) -> str:
 
 
 def _made(measured: Measured) -> list[str]:
-    where = f"{measured.processor or 'processor not kept'}, {measured.threads} threads"
+    threads = "1 thread" if measured.threads == 1 else f"{measured.threads} threads"
+    where = f"{measured.processor or 'processor not kept'}, {threads}"
     return [seconds(measured), f"{where}; older engine" if measured.older else where]
 
 
@@ -322,7 +329,7 @@ def _scans(rows: Sequence[Row], known: Mapping[str, Measured]) -> Iterator[list[
             continue
         scale, unit = _scale(measured.metric)
         for varied, found in measured.scanned():
-            mean = rounded(scale * found.mean, scale * (found.stdev or found.sampling or 0)).partition(" +- ")[0]
+            mean = _mean(scale * found.mean, scale * (found.stdev or found.sampling or 0))
             errors = [f"{_error(scale, e)}{unit}" if e is not None else "none" for e in (found.stdev, found.sampling)]
             yield [row.id, _plain(varied), f"{measured.metric} {mean}{unit}", *errors, str(found.n)]
 

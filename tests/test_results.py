@@ -89,6 +89,11 @@ def test_a_row_has_mean_both_errors_and_the_pull_that_its_formula_gives():
     assert cells[10] == "4"
 
 
+def test_a_small_number_has_its_power_of_ten():
+    assert results_page._mean(6.31e-6, 6.4e-6) == "6.3e-6"
+    assert results_page._mean(0.95, 0.01) == "0.950"
+
+
 @pytest.mark.parametrize(
     ("published", "values", "text"),
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from mlphys.cli import main
 from mlphys.config.completion import parsed
 from mlphys.config.load import overridden_document
 from mlphys.config.shipped import shipped, shipped_studies
+from mlphys.runs.run import Run
 from mlphys.schema import registry
 from mlphys.schema.document import read
 from scripts import gallery, site, site_notebook, site_reference
@@ -68,6 +70,16 @@ def test_the_gallery_shows_every_picture_and_every_analysis_by_a_config_that_can
             )
     assert table(gallery.DOCUMENT, "gallery") == gallery.page()
     assert {shown.config for shown in gallery.GALLERY} <= CONFIGS.keys()
+
+
+def test_a_run_of_the_gallery_is_kept_for_its_config_and_what_is_changed_in_it_and_is_titled_by_its_name():
+    shown = gallery.Shown("spirals", sets=("training.epochs=3",))
+    folders = [
+        gallery.run_folder(each) for each in (shown, replace(shown, sets=()), replace(shown, config="pca_cloud"))
+    ]
+    assert folders[0] == gallery.run_folder(replace(shown, pictures=("latent",)))
+    assert len(set(folders)) == 3
+    assert Run(folders[0]).name == "spirals/1"
 
 
 def test_the_pictures_of_the_site_are_small():

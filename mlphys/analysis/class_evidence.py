@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -15,6 +16,9 @@ from mlphys.networks.point_function import PointFunction
 from mlphys.numerics import chunked
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.fields import Count
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MOST_CLASSES = 12
 
@@ -118,30 +122,43 @@ def _picture(
     panels = figure.subplots(len(maps), count + 1, squeeze=False)
     low, high = float(z.min()), float(z.max())
     for line, (i, evidence) in zip(panels, maps.items(), strict=True):
-        image = z[i].reshape(shape)
-        if shape[-1] == 1:
-            line[0].imshow(image[..., 0], cmap="gray_r", vmin=low, vmax=high)
-        else:
-            line[0].imshow((image - low) / ((high - low) or 1.0))
+        _image(line[0], z[i].reshape(shape), low, high)
         line[0].set_ylabel(theme.short(classes[labels[i]], 10), rotation=0, ha="right", va="center")
-        limit = float(np.quantile(abs(evidence), 0.995)) or 1.0
-        for k, panel in enumerate(line[1:]):
-            panel.imshow(evidence[k], cmap=theme.SIGNED, vmin=-limit, vmax=limit)
-            weight = "bold" if k == scores[i].argmax() else "normal"
-            panel.set_xlabel(f"{grown[i, k]:+.1f}".replace("-", "−"), fontsize=11, labelpad=2, weight=weight)
+        _evidence(line[1:], evidence, int(scores[i].argmax()), grown[i])
         for panel in line:
             panel.set(xticks=[], yticks=[])
             panel.spines[:].set(visible=True, color=theme.PALE)
         line[1 + labels[i]].spines[:].set(color=theme.INK, linewidth=1.5)
     for k, panel in enumerate(panels[0, 1:]):
         panel.set_title(theme.short(classes[k], 10))
+    return Picture("class_evidence", figure, _pixels(maps, [classes[label] for label in labels], classes))
+
+
+def _image(panel: Axes, image: np.ndarray, low: float, high: float) -> None:
+    """A sample; `low` and `high` are the range of all."""
+    if image.shape[-1] == 1:
+        panel.imshow(image[..., 0], cmap="gray_r", vmin=low, vmax=high)
+    else:
+        panel.imshow((image - low) / ((high - low) or 1.0))
+
+
+def _evidence(panels: Sequence[Axes], evidence: np.ndarray, answer: int, grown: np.ndarray) -> None:
+    """The maps (classes, height, width) of a sample on one scale, each above its sum."""
+    limit = float(np.quantile(abs(evidence), 0.995)) or 1.0
+    for k, panel in enumerate(panels):
+        panel.imshow(evidence[k], cmap=theme.SIGNED, vmin=-limit, vmax=limit)
+        weight = "bold" if k == answer else "normal"
+        panel.set_xlabel(f"{grown[k]:+.1f}".replace("-", "−"), fontsize=11, labelpad=2, weight=weight)
+
+
+def _pixels(maps: dict[int, np.ndarray], labels: Sequence[str], classes: Sequence[str]) -> dict[str, list[Any]]:
+    """The pixels of all maps; `labels` are the classes of the samples."""
     values, of_row = np.stack(list(maps.values())), list(maps)
     sample, of, row, column = np.indices(values.shape).reshape(4, -1)
-    table: dict[str, list[Any]] = {
-        "class": [classes[labels[of_row[i]]] for i in sample],
+    return {
+        "class": [labels[of_row[i]] for i in sample],
         "evidence_for": [classes[k] for k in of],
         "row": list(row),
         "column": list(column),
         "evidence": list(values.ravel()),
     }
-    return Picture("class_evidence", figure, table)

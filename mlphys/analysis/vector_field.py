@@ -31,6 +31,7 @@ SAME = 1e-3  # of the range: closer fixed points are the same
 AT_REST = 1e-4  # of the range: |r(x) - x| at a fixed point
 MOST_POINTS = 200
 CHAINS, LINES = 10, 6
+KINDS = ("attracting", "saddle", "repelling")
 
 
 class VectorField(SampledAnalysis):
@@ -74,30 +75,25 @@ class VectorField(SampledAnalysis):
 
     def _in_the_plane(self, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
         net, z = run.trained, run.trained.to_points(some.x)
-        low, high = z.min(axis=0), z.max(axis=0)
-        extent = float((high - low).max()) or 1.0
-        low, high = low - MARGIN * extent, high + MARGIN * extent
+        low, high, extent = _frame(z)
         columns, rows = np.linspace(low, high, FINE).T
         places = np.stack([values.ravel() for values in np.meshgrid(columns, rows)], axis=1).astype(np.float32)
         field = net.output("reconstructions")(places) - places
         points = _fixed_points(net, np.concatenate([z, _coarser(places)]), self, (low, high), extent)
-        eigenvalues = np.linalg.eigvals(
-            net.output("reconstructions").jacobians(np.concatenate([points, z])).astype(np.float64)
-        )
+        jacobians = net.output("reconstructions").jacobians(np.concatenate([points, z]))
+        eigenvalues = np.linalg.eigvals(jacobians.astype(np.float64))
         of_points, of_samples = eigenvalues[: len(points)], np.sort(eigenvalues[len(points) :].real)
         kinds = [_kind(values) for values in of_points]
         speeds = np.linalg.norm(net.output("reconstructions")(z) - z, axis=1)
         across, along = of_samples.T
         below = float((along < 1).mean())
-        counted = {kind: kinds.count(kind) for kind in ("attracting", "saddle", "repelling")}
         numbers: dict[str, Any] = {
             "split": split, "samples": len(z),
             "fixed_points": [
-                {"x": [float(value) for value in point], "kind": kind,
-                 "eigenvalues": [[float(value.real), float(value.imag)] for value in values]}
-                for point, kind, values in zip(points, kinds, of_points, strict=True)
+                {"x": point, "kind": kind, "eigenvalues": [[value.real, value.imag] for value in values]}
+                for point, kind, values in zip(points.tolist(), kinds, of_points.tolist(), strict=True)
             ],
-            **counted,
+            **{kind: kinds.count(kind) for kind in KINDS},
             "largest_eigenvalue_at_samples": float(along.mean()),
             "largest_eigenvalue_at_samples_stderr": mean_stderr(along),
             "smallest_eigenvalue_at_samples": float(across.mean()),
@@ -106,48 +102,25 @@ class VectorField(SampledAnalysis):
             "speed_at_samples": float(speeds.mean()),
             "speed_in_the_frame": float(np.linalg.norm(field, axis=1).mean()),
         }  # fmt: skip
-        fixed_points = f"{len(points)} fixed point{'s' * (len(points) != 1)}: " + ", ".join(
-            f"{count} {kind}" for kind, count in counted.items()
-        )
         smallest, largest = (rounded(float(values.mean()), mean_stderr(values)) for values in (across, along))
         summary = (
-            f"{fixed_points}; eigenvalues of dr/dx at samples {smallest} and {largest}, both below 1 at "
+            f"{_counted(kinds)}; eigenvalues of dr/dx at samples {smallest} and {largest}, both below 1 at "
             f"{100 * below:.0f} %; {len(z)} {split} samples"
         )
-        behind = "; behind data.preprocess" if run.preprocessing.steps else ""
-        caption = f"{summary.replace('+-', '±')}; a line is the darker the longer r(x) − x{behind}"
-        ratio = min(max((high[1] - low[1]) / (high[0] - low[0]), 0.4), 1.2)
-        figure = theme.figure(9, 7.6 * ratio + 1.9, f"{run.name}: the field r(x) − x and its fixed points", caption)
-        axes = figure.subplots()
-        _streams(axes, columns, rows, field.reshape(FINE, FINE, 2))
-        _dots(axes, z, points, kinds)
-        axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal")
-        across, up = named_values.of_plane(run)
-        axes.set(xlabel=across, ylabel=up)
-        table = _places(
-            [
-                ("grid", places, field),
-                ("sample", z, None),
-                *((k, [p], None) for k, p in zip(kinds, points, strict=True)),
-            ]
-        )
+        figure = _plane(run, summary, (columns, rows, field), z, points, kinds)
+        of_kinds = [(kind, [point], None) for kind, point in zip(kinds, points, strict=True)]
+        table = _places([("grid", places, field), ("sample", z, None), *of_kinds])
         return AnalysisResult(numbers, summary, [Picture("vector_field", figure, table)])
 
     def _of_images(self, run: RunView, split: str, some: SplitInMemory) -> AnalysisResult:
         net, clean = run.trained, run.trained.to_points(some.x)
         drawn = rng(run.config.seed, "analysis/vector_field").standard_normal(clean.shape, dtype=np.float32)
         z = clean + np.float32(self.noise) * drawn
-        drawn_points, distances, speeds = [], [], []
-        for _ in range(self.steps + 1):
-            moved = _step(net, z, self.eta)
-            distances.append(((z - clean).astype(np.float64) ** 2).mean(axis=1))
-            speeds.append((((moved - z) / self.eta).astype(np.float64) ** 2).mean(axis=1))
-            drawn_points.append(z[:CHAINS])
-            z = moved
+        followed, distances, speeds = self._descent(net, z, clean)
         means = {"distance": [float(d.mean()) for d in distances], "speed": [float(s.mean()) for s in speeds]}
         best = int(np.argmin(means["distance"]))
         shown = sorted({best, *(round(step) for step in np.linspace(0, self.steps, LINES))})
-        in_data_space = [net.to_data_space(drawn_points[step]) for step in shown]
+        in_data_space = [net.to_data_space(followed[step]) for step in shown]
         numbers: dict[str, Any] = {
             "split": split, "samples": len(clean), "eta": self.eta, "noise": self.noise,
             "squared_distance_from_the_sample": means["distance"], "squared_speed": means["speed"],
@@ -175,10 +148,30 @@ class VectorField(SampledAnalysis):
             [Picture("vector_field", strip, _pixels(images, labels)), _curves(run.name, self, split, curve, numbers)],
         )
 
+    def _descent(
+        self, net: TrainedView, z: np.ndarray, clean: np.ndarray
+    ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+        """After each step from z on: the first points; the squared distance of each from `clean`; its squared speed."""
+        points, distances, speeds = [], [], []
+        for _ in range(self.steps + 1):
+            moved = _step(net, z, self.eta)
+            distances.append(((z - clean).astype(np.float64) ** 2).mean(axis=1))
+            speeds.append((((moved - z) / self.eta).astype(np.float64) ** 2).mean(axis=1))
+            points.append(z[:CHAINS])
+            z = moved
+        return points, distances, speeds
+
 
 def _line(step: int, best: int) -> str:
     """The label of a line of images."""
     return f"{step or 'start'}{', nearest' if step == best else ''}"
+
+
+def _frame(z: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """The lower and the upper corner of what is drawn, and the range of the samples z."""
+    low, high = z.min(axis=0), z.max(axis=0)
+    extent = float((high - low).max()) or 1.0
+    return low - MARGIN * extent, high + MARGIN * extent, extent
 
 
 def _fixed_points(
@@ -221,6 +214,31 @@ def _kind(eigenvalues: np.ndarray) -> str:
     """The type of a fixed point of the flow dx/dt = r(x) - x."""
     below = (eigenvalues.real < 1).sum()
     return "attracting" if below == len(eigenvalues) else "saddle" if below else "repelling"
+
+
+def _counted(kinds: Sequence[str]) -> str:
+    """`3 fixed points: 2 attracting, 1 saddle, 0 repelling`."""
+    counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in KINDS)
+    return f"{len(kinds)} fixed point{'s' * (len(kinds) != 1)}: {counts}"
+
+
+def _plane(
+    run: RunView, summary: str, grid: tuple[np.ndarray, np.ndarray, np.ndarray], z: np.ndarray, points: np.ndarray,
+    kinds: Sequence[str],
+) -> Figure:  # fmt: skip
+    """Stream lines of the field on the `grid` (columns, rows, field), samples z and fixed points."""
+    columns, rows, field = grid
+    behind = "; behind data.preprocess" if run.preprocessing.steps else ""
+    caption = f"{summary.replace('+-', '±')}; a line is the darker the longer r(x) − x{behind}"
+    low, high = (columns[0], rows[0]), (columns[-1], rows[-1])
+    ratio = min(max((high[1] - low[1]) / (high[0] - low[0]), 0.4), 1.2)
+    figure = theme.figure(9, 7.6 * ratio + 1.9, f"{run.name}: the field r(x) − x and its fixed points", caption)
+    axes = figure.subplots()
+    _streams(axes, columns, rows, field.reshape(FINE, FINE, 2))
+    _dots(axes, z, points, kinds)
+    across, up = named_values.of_plane(run)
+    axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), aspect="equal", xlabel=across, ylabel=up)
+    return figure
 
 
 def _streams(axes: Axes, columns: np.ndarray, rows: np.ndarray, field: np.ndarray) -> None:

@@ -27,7 +27,7 @@ from mlphys.errors import UserError
 from mlphys.io import history, landlock, memory
 from mlphys.io.download import locate
 from mlphys.io.run_folder import RunFolder
-from mlphys.native import llvm
+from mlphys.native.processor import simd_unit
 from mlphys.schema.document import flow
 from mlphys.training.backend import choose
 
@@ -113,7 +113,7 @@ def _versions() -> Check:
 
 
 def _machine() -> Check:
-    unit = llvm.simd_unit()
+    unit = simd_unit()
     processor = machine.processor()
     threads = machine.threads()
     vector = f"vectors of {unit.width} floats" if unit else "no vector unit that machine code is made for"

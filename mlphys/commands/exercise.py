@@ -113,7 +113,8 @@ def _range_of(name: str, experiment: Experiment) -> tuple[tuple[str, list[float]
         run = finished(find(name))
         _require_same_config(run, experiment)
         metric, found = _measured(run)
-        return (metric, expected_range(found, metric)), "one training: three standard errors of its test samples"
+        split, _, _ = metric.partition(".")
+        return (metric, expected_range(found, metric)), f"one training: three standard errors of its {split} samples"
     for run in member_runs(study):
         _require_same_config(run, experiment)
     metric, found = _over_members(study)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any
 
@@ -158,8 +159,15 @@ def other_steps(saved: Mapping[str, Any], loaded: ResolvedExperiment) -> str | N
     choices = {plan.name: choose(plan, loaded.net_input.samples, accelerators) for plan in plans}
     now = {name for name, choice in choices.items() if choice.backend is NativeBackend}
     before = set((saved.get("engine") or {}).get("native") or ())
-    if before == now:
-        return None
-    phases = ", ".join(sorted(before ^ now))
-    by = ("machine code", "TensorFlow") if before - now else ("TensorFlow", "machine code")
-    return f"its steps ({phases}) were taken by {by[0]}, here they would be taken by {by[1]}, with other last digits"
+    return other_backends(before, now) if before != now else None
+
+
+def other_backends(before: AbstractSet[str], now: AbstractSet[str]) -> str:
+    """The sentence that names the phases whose steps machine code took `before` or takes `now`, but not both."""
+    ways = [(before - now, "machine code", "TensorFlow"), (now - before, "TensorFlow", "machine code")]
+    changes = [
+        f"its steps ({', '.join(sorted(phases))}) were taken by {then}, here they would be taken by {here}"
+        for phases, then, here in ways
+        if phases
+    ]
+    return f"{', and '.join(changes)}, with other last digits"

@@ -10,9 +10,9 @@ from typing import Any
 
 from mlphys import machine
 from mlphys.commands import evaluate
-from mlphys.commands.prepared_run import Interrupted, operation_threads
+from mlphys.commands.prepared_run import Interrupted, Say, operation_threads
 from mlphys.commands.resume import other_steps, resumed
-from mlphys.commands.train import trained
+from mlphys.commands.train import read_data, trained
 from mlphys.config.difference import difference
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.config.load import validate
@@ -20,6 +20,7 @@ from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.networks import tensorflow
 from mlphys.runs.run import Run
+from mlphys.schema.data import Dataset, Splits
 from mlphys.schema.document import Document
 from mlphys.studies.executor import Epoch, Order, OtherThreads, Report, Result, Stopped
 from mlphys.studies.search import compared_at
@@ -100,7 +101,7 @@ def _finished(run: Run, loaded: ResolvedExperiment, order: Order, report: Report
     """The run of an order, trained to its end, whatever was there of it."""
     sender = _Sender(order.number, report, run)
     if not os.path.exists(run.path / "config.yaml"):
-        return trained(loaded, run.path, sender, _silent, order.threads, order.evaluate)
+        return trained(loaded, run.path, sender, _silent, order.threads, order.evaluate, _read)
     if changes := [key for key, _, _ in difference(run.config, loaded.experiment)]:
         raise UserError(f"{run.path}: was trained with another config ({', '.join(changes)} changed); remove it")
     if _state(run) == "diverged":
@@ -108,6 +109,24 @@ def _finished(run: Run, loaded: ResolvedExperiment, order: Order, report: Report
     if _state(run) == "done":
         return run
     return resumed(run, (), sender, _silent, order.threads)
+
+
+_latest: tuple[Dataset, Splits, dict[str, Any]] | None = None
+
+
+def _read(loaded: ResolvedExperiment, say: Say) -> tuple[Splits, dict[str, Any]]:
+    """The samples, those of the member before where it had the same data: the splits do not depend on the seed.
+
+    The user's own files are read for every member, since they may change.
+    """
+    global _latest
+    data = loaded.experiment.data
+    if "path" in type(data).model_fields:
+        return read_data(loaded, say)
+    if _latest is None or _latest[0] != data:
+        _latest = None  # no two at once in memory
+        _latest = data, *read_data(loaded, say)
+    return _latest[1], _latest[2]
 
 
 def _silent(text: str) -> None:

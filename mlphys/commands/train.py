@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from mlphys import machine
 from mlphys.commands import evaluate
@@ -22,6 +23,8 @@ from mlphys.schema import document
 from mlphys.schema.data import Splits
 from mlphys.training.progress import Reporter
 
+Read = Callable[[ResolvedExperiment, Say], tuple[Splits, dict[str, Any]]]
+
 
 def train(
     loaded: ResolvedExperiment, out: Path | None, reporter: Reporter, say: Say, threads: int | None = None
@@ -37,6 +40,7 @@ def trained(
     say: Say,
     threads: int | None = None,
     measured: Sequence[str] = (),
+    read: Read | None = None,
 ) -> Run:
     """Train an experiment in a new run directory and measure it on validation; `threads` None: one a core.
 
@@ -44,10 +48,9 @@ def trained(
     construction. With variables that training alone has changed, such as Markov chains, they are left to `evaluate`.
     """
     with machine.using_threads(threads):
-        dataset = _dataset(loaded, say)
+        dataset, facts = (read or read_data)(loaded, say)
         fitted = fitted_preprocessing(loaded, dataset, loaded.pretrained)
         _require_learnable(loaded, dataset, fitted, say)
-        facts = splits.summary(dataset, loaded.experiment.data, loaded.description)
         require_readable(document.dump(loaded.experiment.model_dump()), facts)
         # the run directory is created last: a refusal before leaves none
         run = Run(create(loaded.experiment.name, out))
@@ -66,8 +69,8 @@ def trained(
     return run
 
 
-def _dataset(loaded: ResolvedExperiment, say: Say) -> Splits:
-    """The samples, downloaded if need be."""
+def read_data(loaded: ResolvedExperiment, say: Say) -> tuple[Splits, dict[str, Any]]:
+    """The samples, downloaded if need be, and the content of data.json."""
     for source in loaded.experiment.data.sources():
         if locate(source) is None:
             say(f"downloading {source.url}")
@@ -75,7 +78,7 @@ def _dataset(loaded: ResolvedExperiment, say: Say) -> Splits:
     if isinstance(dataset.train.x, LazyArray):
         gigabytes = 4e-9 * sum(split.x.size for split in (dataset.train, dataset.validation, dataset.test))
         say(f"{gigabytes:.3g} GB of samples stay on disk; they are read once now to compute their checksum")
-    return dataset
+    return dataset, splits.summary(dataset, loaded.experiment.data, loaded.description)
 
 
 def _require_learnable(loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing, say: Say) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,10 @@ def _not_default(spec: Spec) -> dict[str, Any]:
 
 
 def layer_of(found: KerasObject, file: str) -> Layer:
-    spec = spec_of(found, LAYER, file)
+    arguments = dict(found.arguments)
+    if "pool_size" in arguments and arguments.get("strides") == arguments["pool_size"]:
+        del arguments["strides"]  # the default, which Keras writes out
+    spec = spec_of(replace(found, arguments=arguments), LAYER, file)
     assert isinstance(spec, Layer)
     return spec
 

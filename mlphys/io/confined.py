@@ -22,6 +22,7 @@ import numpy as np
 import mlphys
 from mlphys.errors import UserError
 from mlphys.io import checksum
+from mlphys.io.formats.content import MOST_GROWTH
 from mlphys.io.npz import Header
 
 SECONDS = 60  # of processor time, more for large files
@@ -29,7 +30,6 @@ BYTES_A_SECOND = 20_000_000
 WAIT = 4  # wall time per processor time
 GRACE = 5  # seconds for a process to end after its answer
 LONGEST_LINE = 10_000_000
-MOST_GROWTH = 1032  # no deflate stream grows by a larger factor
 START = """
 import importlib
 import sys

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import math
 import os
+import re
+import struct
 import tokenize
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -25,6 +27,12 @@ LONGEST_HEADER = 10_000  # bytes; NumPy's own limit
 MOST_AXES = 32  # NumPy 1's limit; 64 since NumPy 2
 FEWER = "save fewer samples, or each array as an npy file in a folder, x_train.npy and so on"
 MOST_INFLATED = 1032  # no deflate stream grows by a larger factor
+PIECE = 16_000_000  # bytes that are inflated at once
+# of each version of the format: how the length of the header is written, and what reads the header
+READERS = {
+    (1, 0): ("<H", np.lib.format.read_array_header_1_0),
+    (2, 0): ("<I", np.lib.format.read_array_header_2_0),
+}
 
 
 @dataclass(frozen=True)
@@ -89,8 +97,9 @@ def mapped_npy(path: Path) -> np.ndarray:
     """The array of an npy file, memory-mapped. Raises UserError, as `headers` does."""
     with _npy(path) as file:
         _npy_header(path, file)
-        with _without_warnings():
-            array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        file.seek(0)
+        shape, fortran, dtype = _parsed(file)
+        array: np.ndarray = np.memmap(path, dtype, "r", file.tell(), shape, "F" if fortran else "C")
     if not array.flags.c_contiguous:
         raise UserError(
             f"{path}: is in Fortran order, so that samples cannot be read one by one; "
@@ -100,16 +109,18 @@ def mapped_npy(path: Path) -> np.ndarray:
 
 
 def _array(file: IO[bytes]) -> np.ndarray:
-    with _without_warnings():
-        return np.lib.format.read_array(file, allow_pickle=False)
-
-
-@contextmanager
-def _without_warnings() -> Iterator[None]:
-    """NumPy warns of headers that Python 2 wrote, which it reads nevertheless."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
+    shape, fortran, dtype = _parsed(file)
+    if dtype.hasobject:
+        raise ValueError("Object arrays cannot be loaded when allow_pickle=False")
+    content = bytearray(math.prod(shape) * dtype.itemsize)
+    rest = memoryview(content)
+    while rest:
+        if not (got := file.readinto(rest[:PIECE])):  # type: ignore[attr-defined]
+            raise ValueError(f"EOF: reading array data, {len(rest)} of {len(content)} bytes are missing")
+        rest = rest[got:]
+    if not content:
+        return np.empty(shape, dtype)
+    return np.ndarray(shape, dtype, content, order="F" if fortran else "C")
 
 
 def _npy_header(path: Path, file: IO[bytes]) -> Header:
@@ -157,21 +168,44 @@ def _header(path: Path, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Head
     return header
 
 
-def _parsed(start: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype]:
-    version = np.lib.format.read_magic(start)
-    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-    if version in readers:
-        try:
-            with _without_warnings():
-                shape, order, dtype = readers[version](start)
-        except (SyntaxError, tokenize.TokenError, MemoryError, RecursionError):
-            raise ValueError("an array's header is unreadable") from None
-        if not all(type(length) is int for length in shape):  # NumPy takes True for 1
-            raise ValueError(f"shape is not valid: {shape}")
-        if len(shape) > MOST_AXES:
-            raise ValueError(f"an array of {len(shape)} axes, more than {MOST_AXES}")
-        return shape, order, dtype
-    raise ValueError(f"the npy format {version[0]}.{version[1]} is not supported")
+def _parsed(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(file)
+    if version not in READERS:
+        raise ValueError(f"the npy format {version[0]}.{version[1]} is not supported")
+    length, reader = READERS[version]
+    size = _exactly(file, struct.calcsize(length))
+    text = _of_python_3(_exactly(file, *struct.unpack(length, size)))
+    try:
+        shape, fortran, dtype = reader(io.BytesIO(size + text))
+    except (SyntaxError, tokenize.TokenError, MemoryError, RecursionError):
+        raise ValueError("an array's header is unreadable") from None
+    if not all(type(length) is int for length in shape):  # NumPy takes True for 1
+        raise ValueError(f"shape is not valid: {shape}")
+    if len(shape) > MOST_AXES:
+        raise ValueError(f"an array of {len(shape)} axes, more than {MOST_AXES}")
+    return shape, fortran, dtype
+
+
+def _exactly(file: IO[bytes], size: int) -> bytes:
+    """So many bytes of a header. Raises ValueError where there are fewer, or more than a header has."""
+    content = file.read(min(size, LONGEST_HEADER))
+    if len(content) < size:
+        raise ValueError(f"EOF: reading array header, expected {size} bytes got {len(content)}")
+    return content
+
+
+def _of_python_3(header: bytes) -> bytes:
+    """`(3L,)`, which Python 2 wrote, as `(3 ,)`. NumPy reads it too, but warns, and a warning that one thread silences
+    is silent, or stays so, in all."""
+    if not re.search(rb"[0-9]\s*L", header):
+        return header
+    try:
+        ast.literal_eval(header.decode("latin1").strip())
+    except SyntaxError:
+        return re.sub(rb"([0-9]\s*)L(?!\w)", rb"\1 ", header)
+    except (ValueError, MemoryError, RecursionError):
+        pass  # NumPy says what is wrong
+    return header
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from mlphys.errors import NotApplicable, Refusal
 from mlphys.networks import autoencoder, builder, penalized
 from mlphys.networks.autoencoder import RECORDED
 from mlphys.networks.autoencoder_network import AutoencoderNetwork, VariationalNetwork
-from mlphys.networks.autoencoder_rows import chain, first_shape, last_activation
+from mlphys.networks.autoencoder_rows import chain, first_shape, last_activation, without_last_activation
 from mlphys.networks.cost import Cost, Term
 from mlphys.networks.energies import EnergyForm
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
@@ -168,12 +168,7 @@ class Autoencoder(ModelKind[AutoencoderNetwork]):
         return EnergyForm(*names, activation, last)
 
     def without_output_activation(self) -> Autoencoder:
-        last = self.decoder[-1]
-        if getattr(last, "activation", None) in (None, "linear"):
-            return self
-        return self.model_copy(
-            update={"decoder": [*self.decoder[:-1], last.model_copy(update={"activation": "linear"})]}
-        )
+        return self.model_copy(update={"decoder": without_last_activation(self.decoder)})
 
     def linear_planes(self, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         layers = [*self.encoder, *self.decoder]

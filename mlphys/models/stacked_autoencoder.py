@@ -15,7 +15,13 @@ from mlphys.errors import NotApplicable, Refusal
 from mlphys.models import _stack_phases as stack_phases
 from mlphys.models._stack_network import StackNetwork
 from mlphys.networks import autoencoder, builder, penalized
-from mlphys.networks.autoencoder_rows import between_0_and_1, chain, first_shape, last_activation
+from mlphys.networks.autoencoder_rows import (
+    between_0_and_1,
+    chain,
+    first_shape,
+    last_activation,
+    without_last_activation,
+)
 from mlphys.networks.cost import Cost, DataTerm, LayerPenalties, Term, formula, right_or_wrong
 from mlphys.networks.forward_pass import Branch, ForwardPass, of_rows
 from mlphys.networks.model_kind import ModelKind, refuse_class_weights
@@ -104,10 +110,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         if reason := self.why_no_decoder():
             raise NotApplicable(reason)
         first, *others = self.stages
-        if last_activation(first.decoder) in ("", "linear"):
-            return self
-        *before, last = first.decoder
-        decoder = [*before, last.model_copy(update={"activation": "linear"})]
+        decoder = without_last_activation(first.decoder)
         return self.model_copy(update={"stages": [first.model_copy(update={"decoder": decoder}), *others]})
 
     def stage_codes(self, description: Description) -> list[Shape]:

@@ -7,7 +7,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 from mlphys.native import vector_math
-from mlphys.native.llvm import ZERO, Function, Index, Mask, Pointer, SimdUnit, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Index, Mask, Pointer, Vector
+from mlphys.native.processor import SimdUnit
 from mlphys.native.sliding_window import split_evenly
 
 

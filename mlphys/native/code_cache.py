@@ -1,4 +1,4 @@
-"""Machine code in files that only this user can have written."""
+"""Cache of compiled machine code, in files that only this user can have written."""
 
 from __future__ import annotations
 

@@ -8,7 +8,9 @@ from itertools import groupby, product
 
 from mlphys.native.activated import group_pointer, preactivation_gradient
 from mlphys.native.conv_forward import Convolution
-from mlphys.native.llvm import ZERO, Function, Index, Pointer, SimdUnit, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Index, Pointer, Vector
+from mlphys.native.processor import SimdUnit
 from mlphys.native.sliding_window import MIN_ITERATIONS, SlidingWindow, split_evenly
 
 PER_CYCLE, LATENCY, LOAD = 2, 5, 0.1  # products that a core begins in a cycle; cycles of a product, of a hidden load
@@ -69,10 +71,10 @@ def input_gradient(conv: Convolution, simd: SimdUnit) -> Function:
 
 
 def _window_back(ir: Function, conv: Convolution, first: tuple[int, int]) -> tuple[SlidingWindow, Pointer]:
-    """The convolution of the gradient that gives every `strides`-th pixel of dx from `first` on, and its kernel.
+    """One phase of the transposed convolution: every `strides`-th pixel of dx from `first` on, and its kernel.
 
-    Such pixels were reached by every `strides`-th row and column of the kernel only: per axis, position q of these
-    pixels by tap a + s * u from place q + b - u of the result.
+    Only every `strides`-th row and column of the kernel reaches these pixels: per axis, pixel q of the phase receives
+    position q + b - u of the gradient times tap a + s * u.
     """
     axes = zip(conv.input_shape, conv.kernel_size, conv.margin, conv.strides, first, strict=False)
     sizes, padding, output, starts = [], [], [], []
@@ -116,39 +118,43 @@ def _add_weight_gradient(ir: Function, conv: Convolution, simd: SimdUnit, x: Poi
     A tile of taps x filters is summed in registers over all pixels of a strip of rows. The strip stays in the cache
     for all kernel rows t, channels c and tiles. Rows and columns of x count from the padding.
     """
-    (height, width), (in_height, in_width, channels), filters = conv.positions, conv.input_shape, conv.filters
-    rows, columns = conv.kernel_size
+    (_, width), (_, in_width, channels), filters = conv.positions, conv.input_shape, conv.filters
+    columns = conv.kernel_size[1]
     top, left = conv.margin
     x_stride, stride = in_width * channels * ir.simd_width, width * filters * ir.simd_width
     down, across = conv.strides
-    strip = max(1, min(height, STRIP_BYTES // (4 * stride)))
-    with ir.loop(0, height, strip) as y0, ir.loop(0, rows) as t, ir.loop(0, channels) as c:
-        first = ir.smax(y0, _steps(ir, ir.sub(top, t), down))
-        last = ir.smin(ir.add(y0, strip), height)
-        last = ir.smin(last, _steps(ir, ir.sub(in_height + top, t), down))
+    tile_taps, tile_filters = _tile(columns, filters, simd.accumulators)
+    for t, c, strip in _strips(ir, conv, max(1, STRIP_BYTES // (4 * stride))):
         image = ir.gep(x, (ir.sub(t, top), x_stride), (c, ir.simd_width))
         kernel_steps = (t, columns * channels * filters * ir.simd_width), (c, filters * ir.simd_width)
         kernel_row = ir.gep(ir.pointer("sums"), *kernel_steps)
-        tile_taps, tile_filters = _tile(columns, filters, simd.accumulators)
-        for taps in split_evenly(columns, tile_taps):
-            for portion in split_evenly(filters, tile_filters):
-                tile = [(tap, f) for tap in taps for f in portion]
-                targets = {
-                    (tap, f): ir.gep(kernel_row, (tap * channels * filters + f, ir.simd_width)) for tap, f in tile
-                }
-                sums = {key: ir.alloca(ir.vector, ir.load(target)) for key, target in targets.items()}
-                with ir.loop(first, last) as y:
-                    image_row, slope_row = ir.gep(image, (y, down * x_stride)), ir.gep(preactivation, (y, stride))
-                    for column, inside in _columns(ir, conv, taps):
-                        slopes = ir.gep(slope_row, (column, filters * ir.simd_width))
-                        slope = {f: ir.load(ir.gep(slopes, (f, ir.simd_width))) for f in portion}
-                        for tap in inside:
-                            steps = (column, across * channels * ir.simd_width), (tap - left, channels * ir.simd_width)
-                            pixel = ir.load(ir.gep(image_row, *steps))
-                            for f in portion:
-                                ir.store(sums[tap, f], ir.fma(pixel, slope[f], ir.load(sums[tap, f])))
-                for key, target in targets.items():
-                    ir.store(target, ir.load(sums[key]))
+        for taps, portion in product(split_evenly(columns, tile_taps), split_evenly(filters, tile_filters)):
+            tile = product(taps, portion)
+            targets = {(tap, f): ir.gep(kernel_row, (tap * channels * filters + f, ir.simd_width)) for tap, f in tile}
+            sums = {key: ir.alloca(ir.vector, ir.load(target)) for key, target in targets.items()}
+            with ir.loop(*strip) as y:
+                image_row, slope_row = ir.gep(image, (y, down * x_stride)), ir.gep(preactivation, (y, stride))
+                for column, inside in _columns(ir, conv, taps):
+                    slopes = ir.gep(slope_row, (column, filters * ir.simd_width))
+                    slope = {f: ir.load(ir.gep(slopes, (f, ir.simd_width))) for f in portion}
+                    for tap in inside:
+                        steps = (column, across * channels * ir.simd_width), (tap - left, channels * ir.simd_width)
+                        pixel = ir.load(ir.gep(image_row, *steps))
+                        for f in portion:
+                            ir.store(sums[tap, f], ir.fma(pixel, slope[f], ir.load(sums[tap, f])))
+            for key, target in targets.items():
+                ir.store(target, ir.load(sums[key]))
+
+
+def _strips(ir: Function, conv: Convolution, most: int) -> Iterator[tuple[Index, Index, tuple[Index, Index]]]:
+    """Loop over strips of at most so many rows of the result, kernel rows t and channels c: t, c, and start and stop of
+    the rows of a strip whose tap t is inside the image."""
+    (height, _), (in_height, _, channels) = conv.positions, conv.input_shape
+    top, down, size = conv.margin[0], conv.strides[0], min(height, most)
+    with ir.loop(0, height, size) as y0, ir.loop(0, conv.kernel_size[0]) as t, ir.loop(0, channels) as c:
+        first = ir.smax(y0, _steps(ir, ir.sub(top, t), down))
+        last = ir.smin(ir.add(y0, size), height)
+        yield t, c, (first, ir.smin(last, _steps(ir, ir.sub(in_height + top, t), down)))
 
 
 def _tile(taps: int, filters: int, accumulators: int) -> tuple[int, int]:

@@ -12,7 +12,9 @@ from typing import Literal
 
 from mlphys.native import vector_math
 from mlphys.native.activated import Activated, emit_rows, group_pointer, pixel_pointer
-from mlphys.native.llvm import Function, Index, Pointer, SimdUnit, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import Index, Pointer, Vector
+from mlphys.native.processor import SimdUnit
 from mlphys.native.sliding_window import SlidingWindow
 
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mlphys.native import vector_math
-from mlphys.native.llvm import ZERO, Flag, Function, Index, Mask, Pointer, Scalar, Vector, constant
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Flag, Index, Mask, Pointer, Scalar, Vector, constant
 from mlphys.native.vector_math import Activation
 
 EPSILON = 1e-7  # probabilities are clipped to [EPSILON, 1 - EPSILON], as in Keras

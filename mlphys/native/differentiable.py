@@ -10,11 +10,11 @@ from typing import Any
 
 from keras import ops
 
-from mlphys.native import activated, conv_backward, conv_forward, interleave, llvm, normalization, tf_ops
+from mlphys.native import activated, conv_backward, conv_forward, interleave, normalization, processor, tf_ops
 from mlphys.native.activated import Activated
 from mlphys.native.conv_forward import Convolution
-from mlphys.native.llvm import SimdUnit
 from mlphys.native.normalization import Scaling
+from mlphys.native.processor import SimdUnit
 from mlphys.native.tf_ops import Operation, Outputs, Size
 
 
@@ -95,7 +95,7 @@ def moments(parts: Sequence[Any], samples: Sequence[Any]) -> tuple[Any, Any]:
 
 
 def _numbers(x: Any, samples: Sequence[Any]) -> Any:
-    """How many numbers a channel of all these samples has."""
+    """Values per channel in all these samples."""
     return ops.cast(sum(ops.shape(like)[0] for like in samples) * math.prod(x.shape[1:3]), "float32")
 
 
@@ -122,7 +122,7 @@ def normalize(
         dfactor, dbeta = (sum(of_parts) for of_parts in zip(*sums, strict=True))
         factor = gamma * deviation
         of_x = constant = ops.zeros_like(factor)
-        if by.of_batch:  # x moves the moments
+        if by.of_batch:  # the moments depend on x
             numbers = _numbers(xs[0], samples)
             of_x = -factor * ops.square(deviation) * dfactor / numbers
             constant = -factor * dbeta / numbers - of_x * by.mean
@@ -160,7 +160,7 @@ def _differentiable_once(gradient_function: Callable[..., Any], *arguments: Any)
 
 
 def _simd_unit() -> SimdUnit:
-    simd = llvm.simd_unit()
+    simd = processor.simd_unit()
     assert simd
     return simd
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mlphys.native import noise, vector_math
 from mlphys.native.emission import Emission
-from mlphys.native.llvm import Index, Vector
+from mlphys.native.llvm.values import Index, Vector
 
 
 class DrawnCode(Emission):
-    """For single samples of a layer whose outputs are the means m, then as many logarithms of s^2."""
+    """Of a layer whose outputs are the means m, then as many log variances; sample by sample."""
 
     def draw(self, i: int, step: Index, sample: Index, count: Index) -> None:
         """The code from the outputs of layer i, and the sample's part of the divergence 1/2 (m^2 + s^2 - 1 - log s^2)

@@ -1,11 +1,13 @@
-"""What all parts of a step's code share: addresses in the workspace, a thread's share of the work, register tiles."""
+"""Code of one thread of a step: addresses in the workspace, its share of the work, register tiles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mlphys.native.chain import TILE_VECTORS, Chain, MatrixView, Workspace
-from mlphys.native.llvm import Function, Index, Pointer
+from mlphys.native.chain import Chain
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import Index, Pointer
+from mlphys.native.workspace import TILE_VECTORS, MatrixView, Workspace
 
 
 class Emission:
@@ -23,6 +25,11 @@ class Emission:
         start = ir.sdiv(ir.mul(count, thread), threads)
         stop = ir.mul(count, ir.add(thread, 1))
         return start, ir.sdiv(stop, threads)
+
+    def blocks(self, count: Index) -> Index:
+        """Register tiles of so many samples."""
+        tile_rows = self.workspace.tile_rows
+        return self.ir.sdiv(self.ir.add(count, tile_rows - 1), tile_rows)
 
     def row(self, matrix: MatrixView, row: Index) -> Pointer:
         return self.ir.gep(self.buffer, (matrix.start, 1), (row, matrix.stride))

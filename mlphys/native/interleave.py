@@ -6,7 +6,8 @@ the missing samples are zero. Blocks of simd_width x simd_width numbers are tran
 
 from __future__ import annotations
 
-from mlphys.native.llvm import ZERO, Function, Index, Pointer, Scalar, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Index, Pointer, Scalar, Vector
 
 
 def interleave_batch(simd_width: int) -> Function:

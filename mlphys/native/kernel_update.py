@@ -6,10 +6,10 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 
-from mlphys.native.chain import OF_WEIGHTS, STEEPNESS, TILE_VECTORS
 from mlphys.native.emission import Emission
-from mlphys.native.llvm import ZERO, Index, Pointer, Scalar, Vector
+from mlphys.native.llvm.values import ZERO, Index, Pointer, Scalar, Vector
 from mlphys.native.penalty import NONE
+from mlphys.native.workspace import OF_WEIGHTS, STEEPNESS, TILE_VECTORS
 
 
 class KernelUpdate(Emission):
@@ -44,12 +44,12 @@ class KernelUpdate(Emission):
         return ir.broadcast(ir.reduce_add(ir.load(total)))
 
     def _shortening(self, limit: float, squares: Vector) -> Vector:
-        """The factor of gradients whose squares have this sum: limit / max(norm, limit)."""
+        """The clipping factor of gradients with this sum of squares: limit / max(norm, limit)."""
         ir, most = self.ir, self.ir.broadcast(limit)
         return ir.fdiv(most, ir.maximum(ir.sqrt(squares), most))
 
     def _update_limited(self, i: int, shortenings: Sequence[Vector], factors: Sequence[Scalar]) -> None:
-        """Update layer i by the gradients that were kept, times the factor of the kernel or of the bias."""
+        """Update layer i by its stored gradients, times the clipping factor of the kernel or of the bias."""
         ir, layer, gradients = self.ir, self.chain.layers[i], self.workspace.limited_gradients[i]
         start, stop = self.share(gradients.stride // ir.simd_width)
         first = layer.inputs if layer.tied_to is not None else 0
@@ -87,7 +87,7 @@ class KernelUpdate(Emission):
                         self._apply_gradient(i, ir.add(row, tile_row), at, place, factors)
 
     def _apply_gradient(self, i: int, row: Index, column: Index, place: Pointer, factors: Sequence[Scalar]) -> None:
-        """Update a vector of weights of layer i by its gradient at `place`; of a tied kernel, keep the gradient."""
+        """Update a vector of weights of layer i by its gradient at `place`; of a tied kernel, store the gradient."""
         ir, layer = self.ir, self.chain.layers[i]
         in_kernel = ir.icmp("slt", row, layer.inputs)
         if layer.tied_to is not None:
@@ -115,7 +115,7 @@ class KernelUpdate(Emission):
                 ir.store_scalar(self.element(copy, each, row), ir.load_scalar(self.element(kernel, row, each)))
 
     def _update(self, i: int, row: Index, column: Index, gradient: Vector, factors: Sequence[Scalar]) -> None:
-        """Update a vector of weights and slots of layer i; where norms are limited, keep gradient and square."""
+        """Update a vector of weights and slots of layer i; where norms are limited, store gradient and square."""
         ir, layer = self.ir, self.chain.layers[i]
         if layer.penalizes_weights or layer.contraction:
             weight = ir.load(self.element(self.workspace.kernels[i][0], row, column))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mlphys.native.llvm import ZERO, Function, Index, Mask, Pointer
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Index, Mask, Pointer
 
 BITS = 32
 
@@ -19,17 +20,17 @@ def keep_largest(ir: Function, outputs: Pointer, slopes: Pointer, count: int, ke
         bit = ir.assign(f"shl i32 1, {ir.assign(f'trunc i64 {ir.sub(BITS - 1, step)} to i32')}")
         before = ir.assign(f"load i32, ptr {threshold}")
         tried = ir.assign(f"or i32 {before}, {bit}")
-        enough = ir.icmp("sge", _counted(ir, outputs, count, "uge", _everywhere(ir, tried)), kept)
+        enough = ir.icmp("sge", _counted(ir, outputs, count, "uge", _broadcast_i32(ir, tried)), kept)
         ir.emit(f"store i32 {ir.assign(f'select i1 {enough}, i32 {tried}, i32 {before}')}, ptr {threshold}")
-    limit = _everywhere(ir, ir.assign(f"load i32, ptr {threshold}"))
+    limit = _broadcast_i32(ir, ir.assign(f"load i32, ptr {threshold}"))
     free = ir.alloca("i64", ir.sub(kept, _counted(ir, outputs, count, "ugt", limit)))  # places for those at the limit
     for column, mask in ir.vector_loop(count):
         place = ir.gep(outputs, (column, 1))
         above, equal = (_compared(ir, place, each, limit, mask) for each in ("ugt", "eq"))
         lanes = ", ".join(f"i32 {(1 << lane) - 1}" for lane in range(n))
-        earlier = ir.assign(f"and <{n} x i32> {_everywhere(ir, ir.bits(equal))}, <{lanes}>")
+        earlier = ir.assign(f"and <{n} x i32> {_broadcast_i32(ir, ir.bits(equal))}, <{lanes}>")
         rank = ir.assign(f"call <{n} x i32> @llvm.ctpop.v{n}i32(<{n} x i32> {earlier})")
-        left = _everywhere(ir, ir.assign(f"trunc i64 {ir.load_i64(free)} to i32"))
+        left = _broadcast_i32(ir, ir.assign(f"trunc i64 {ir.load_i64(free)} to i32"))
         first = ir.assign(f"icmp slt <{n} x i32> {rank}, {left}")
         chosen = Mask(ir.assign(f"or <{n} x i1> {above}, {ir.assign(f'and <{n} x i1> {equal}, {first}')}"))
         ir.store_i64(free, ir.sub(ir.load_i64(free), ir.count(equal)))
@@ -56,7 +57,7 @@ def _compared(ir: Function, outputs: Pointer, predicate: str, limit: str, mask: 
     return Mask(ir.assign(f"and <{n} x i1> {found}, {mask}") if mask else found)
 
 
-def _everywhere(ir: Function, word: str) -> str:
+def _broadcast_i32(ir: Function, word: str) -> str:
     """A 32-bit integer as each word of a vector."""
     n = ir.simd_width
     one = ir.assign(f"insertelement <{n} x i32> poison, i32 {word}, i64 0")

@@ -8,6 +8,7 @@ from typing import Any
 
 import mlphys
 from mlphys.native.code_cache import CodeCache
+from mlphys.native.processor import cpu_features
 
 _engines: list[object] = []  # an engine frees its machine code when it is garbage-collected
 
@@ -46,13 +47,3 @@ def _object_code(source: str, machine: Any) -> bytes:
     passes.run(module, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options()))
     code: bytes = machine.emit_object(module)
     return code
-
-
-def cpu_features() -> Any:
-    """The processor's features, by LLVM's names."""
-    from llvmlite import binding as llvm
-
-    try:
-        return llvm.get_host_cpu_features()
-    except RuntimeError:  # LLVM cannot list them, and falls back on those that the processor's name implies
-        return llvm.FeatureMap()

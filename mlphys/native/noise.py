@@ -1,4 +1,4 @@
-"""The layers that draw random numbers in training; a number depends on the seed, the batch and the element alone."""
+"""Noise layers. A random number depends on the seed, the batch and the element alone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import NewType, Protocol
 
 from mlphys.native import vector_math
-from mlphys.native.llvm import ZERO, Function, Index, Mask, Pointer, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Index, Mask, Pointer, Vector
 
 Words = NewType("Words", str)  # <simd_width x i32>
 
@@ -65,9 +66,9 @@ def draw(ir: Function, seed: Pointer, batch: Index, element: Index) -> tuple[Wor
     """
     n = ir.simd_width
     lanes = ", ".join(f"i32 {i}" for i in range(n))
-    low = Words(ir.assign(f"add <{n} x i32> {_everywhere(ir, element)}, <{lanes}>"))
-    high = _everywhere(ir, ir.add(ir.load_i32(ir.gep(seed, (1, 1))), batch))
-    key = _everywhere(ir, ir.load_i32(seed))
+    low = Words(ir.assign(f"add <{n} x i32> {_broadcast_i32(ir, element)}, <{lanes}>"))
+    high = _broadcast_i32(ir, ir.add(ir.load_i32(ir.gep(seed, (1, 1))), batch))
+    key = _broadcast_i32(ir, ir.load_i32(seed))
     for _ in range(ROUNDS):
         wide = ir.assign(f"mul <{n} x i64> {ir.assign(f'zext <{n} x i32> {low} to <{n} x i64>')}, {_wide(MULTIPLIER)}")
         above = ir.assign(f"lshr <{n} x i64> {wide}, {_wide(32)}")
@@ -94,7 +95,7 @@ def standard_normal(ir: Function, drawn: tuple[Words, Words]) -> Vector:
     return ir.fmul(ir.sqrt(ir.fmul(ir.broadcast(-2.0), logarithm)), ir.fmul(sine, v))
 
 
-def _everywhere(ir: Function, value: Index) -> Words:
+def _broadcast_i32(ir: Function, value: Index) -> Words:
     """The lower 32 bits of an integer as each word of a vector."""
     n = ir.simd_width
     word = ir.assign(f"trunc i64 {value} to i32")

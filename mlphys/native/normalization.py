@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from mlphys.native import vector_math
 from mlphys.native.activated import Activated, emit_rows, group_pointer, pixel_pointer, preactivation_gradient
-from mlphys.native.llvm import ZERO, Function, Index, Mask, Pointer, Scalar, SimdUnit, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Index, Mask, Pointer, Scalar, Vector
+from mlphys.native.processor import SimdUnit
 from mlphys.native.sliding_window import split_evenly
 
 Steps = tuple[tuple[Index, int], ...]  # as for gep
@@ -40,7 +42,7 @@ def moments(shape: tuple[int, int, int], simd: SimdUnit) -> Function:
     deviations from it. Scratch space: `sums` for a vector per channel.
     """
     ir = Function(("x", "mean", "deviations", "sums"), ("count", "groups"), simd.width)
-    numbers = ir.mul(ir.integer("count"), math.prod(shape[:2]))
+    numbers = ir.smax(ir.mul(ir.integer("count"), math.prod(shape[:2])), 1)  # of a part without samples the mean is 0
 
     def sum_over_groups(term: Callable[[int, Vector], Vector]) -> None:
         _clear(ir, "sums", shape[2])

@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol
 
 import numpy as np
 
-from mlphys.native.llvm import ZERO, Function, Scalar, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Scalar, Vector
 
 
 class UpdateRule(Protocol):

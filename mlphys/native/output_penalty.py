@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from mlphys.native import vector_math
-from mlphys.native.chain import OF_OUTPUTS, SLOPES, SQUARES, STEEPNESS
 from mlphys.native.emission import Emission
-from mlphys.native.llvm import ZERO, Index, Vector
+from mlphys.native.llvm.values import ZERO, Index, Vector
+from mlphys.native.workspace import OF_OUTPUTS, SLOPES, SQUARES, STEEPNESS
 
 
 class OutputPenalty(Emission):
-    """For the columns that a thread owns."""
+    """Penalties for the columns that a thread owns."""
 
     def begin(self, i: int, count: Index, columns: tuple[Index, Index]) -> None:
         """Penalty and derivative of the outputs of layer i that follow from their means, for some columns."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mlphys.native import vector_math
-from mlphys.native.llvm import ZERO, Function, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Vector
 
 LEAST = 1e-6  # mean activities are clipped to [LEAST, 1 - LEAST]
 

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from mlphys.native.llvm import Function, Index, Pointer, SimdUnit, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import Index, Pointer, Vector
+from mlphys.native.processor import SimdUnit
 
 MIN_ITERATIONS = 3  # equal blocks of pixels that make a loop; fewer are unrolled
 

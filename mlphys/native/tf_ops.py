@@ -13,7 +13,7 @@ from typing import Any, Literal
 import tensorflow as tf
 
 from mlphys.native import machine_code
-from mlphys.native.llvm import Function
+from mlphys.native.llvm.function import Function
 
 Size = int | Literal["count", "groups"]
 Outputs = dict[str, tuple[str, tuple[Size, ...]]]  # name to type and shape
@@ -74,52 +74,64 @@ def _call(function: str, *arguments: str) -> str:
 
 def _compute(operation: Operation) -> list[str]:
     """IR of compute(kernel, context): get the inputs, allocate the outputs, call the function, release both."""
-    lines = ["define void @compute(ptr %kernel, ptr %context) {"]
-    lines.append(f"  %status = {_call('TF_NewStatus')}")
-    data = dict.fromkeys(operation.function.pointers, "null")
-    for i, name in enumerate(operation.inputs):
-        slot = f"ptr %{name}.place"
-        lines += [
-            f"  %{name}.place = alloca ptr",
-            f"  store ptr null, {slot}",
-            f"  {_call('TF_GetInput', 'ptr %context', f'i32 {i}', slot, 'ptr %status')}",
-            f"  %{name}.tensor = load ptr, {slot}",
-            f"  %{name}.data = {_call('TF_TensorData', f'ptr %{name}.tensor')}",
-        ]
-        data[name] = f"%{name}.data"
-    lines += [
-        f"  %count = {_call('TF_Dim', f'ptr %{operation.batch_input}.tensor', 'i32 0')}",
-        f"  %more = add i64 %count, {operation.function.simd_width - 1}",
-        f"  %groups = sdiv i64 %more, {operation.function.simd_width}",
+    function, batch = operation.function, operation.batch_input
+    given = {name for name in function.pointers if name in operation.inputs or name in operation.outputs}
+    pointers = [f"ptr %{name}.data" if name in given else "ptr null" for name in function.pointers]
+    integers = [f"i64 {operation.constants.get(name, f'%{name}')}" for name in function.integers]
+    return [
+        "define void @compute(ptr %kernel, ptr %context) {",
+        f"  %status = {_call('TF_NewStatus')}",
+        *(line for i, name in enumerate(operation.inputs) for line in _get_input(i, name)),
+        f"  %count = {_call('TF_Dim', f'ptr %{batch}.tensor', 'i32 0')}",
+        f"  %more = add i64 %count, {function.simd_width - 1}",
+        f"  %groups = sdiv i64 %more, {function.simd_width}",
+        *(line for i, (name, of) in enumerate(operation.outputs.items()) for line in _allocate_output(i, name, *of)),
+        f"  call void @function({', '.join(pointers + integers)})",
+        *(f"  {_call('TF_DeleteTensor', f'ptr %{name}.tensor')}" for name in operation.outputs),
+        "  br label %done",
+        "failed:",
+        f"  {_call('TF_OpKernelContext_Failure', 'ptr %context', 'ptr %status')}",
+        "  br label %done",
+        "done:",
+        *(f"  {_call('TF_DeleteTensor', f'ptr %{name}.tensor')}" for name in operation.inputs),
+        f"  {_call('TF_DeleteStatus', 'ptr %status')}",
+        "  ret void",
+        "}",
     ]
-    for i, (name, (kind, shape)) in enumerate(operation.outputs.items()):
-        number, size = TYPES[kind]
-        sizes = [str(length) if isinstance(length, int) else f"%{length}" for length in shape]
-        lines += [f"  %{name}.shape = alloca [{len(shape)} x i64]", f"  %{name}.bytes.0 = add i64 {size}, 0"]
-        for axis, length in enumerate(sizes):
-            lines += [
-                f"  %{name}.{axis} = getelementptr i64, ptr %{name}.shape, i64 {axis}",
-                f"  store i64 {length}, ptr %{name}.{axis}",
-                f"  %{name}.bytes.{axis + 1} = mul i64 %{name}.bytes.{axis}, {length}",
-            ]
-        allocation = f"ptr %{name}.shape", f"i32 {len(shape)}", f"i64 %{name}.bytes.{len(shape)}"
-        tensor = _call("TF_AllocateOutput", "ptr %context", f"i32 {i}", f"i32 {number}", *allocation, "ptr %status")
+
+
+def _get_input(i: int, name: str) -> list[str]:
+    """Input i as %name.tensor and %name.data."""
+    slot = f"ptr %{name}.place"
+    return [
+        f"  %{name}.place = alloca ptr",
+        f"  store ptr null, {slot}",
+        f"  {_call('TF_GetInput', 'ptr %context', f'i32 {i}', slot, 'ptr %status')}",
+        f"  %{name}.tensor = load ptr, {slot}",
+        f"  %{name}.data = {_call('TF_TensorData', f'ptr %{name}.tensor')}",
+    ]
+
+
+def _allocate_output(i: int, name: str, kind: str, shape: Sequence[Size]) -> list[str]:
+    """Output i as %name.tensor and %name.data; a jump to `failed` without memory for it."""
+    number, size = TYPES[kind]
+    lines = [f"  %{name}.shape = alloca [{len(shape)} x i64]", f"  %{name}.bytes.0 = add i64 {size}, 0"]
+    for axis, length in enumerate([str(each) if isinstance(each, int) else f"%{each}" for each in shape]):
         lines += [
-            f"  %{name}.tensor = {tensor}",
-            f"  %{name}.lacks = icmp eq ptr %{name}.tensor, null",
-            f"  br i1 %{name}.lacks, label %failed, label %{name}.made",
-            f"{name}.made:",
-            f"  %{name}.data = {_call('TF_TensorData', f'ptr %{name}.tensor')}",
+            f"  %{name}.{axis} = getelementptr i64, ptr %{name}.shape, i64 {axis}",
+            f"  store i64 {length}, ptr %{name}.{axis}",
+            f"  %{name}.bytes.{axis + 1} = mul i64 %{name}.bytes.{axis}, {length}",
         ]
-        data[name] = f"%{name}.data"
-    pointers = [f"ptr {data[name]}" for name in operation.function.pointers]
-    integers = [f"i64 {operation.constants.get(name, f'%{name}')}" for name in operation.function.integers]
-    lines.append(f"  call void @function({', '.join(pointers + integers)})")
-    lines += [f"  {_call('TF_DeleteTensor', f'ptr %{name}.tensor')}" for name in operation.outputs]
-    lines += ["  br label %done", "failed:"]
-    lines += [f"  {_call('TF_OpKernelContext_Failure', 'ptr %context', 'ptr %status')}", "  br label %done", "done:"]
-    lines += [f"  {_call('TF_DeleteTensor', f'ptr %{name}.tensor')}" for name in operation.inputs]
-    return [*lines, f"  {_call('TF_DeleteStatus', 'ptr %status')}", "  ret void", "}"]
+    allocation = f"ptr %{name}.shape", f"i32 {len(shape)}", f"i64 %{name}.bytes.{len(shape)}"
+    tensor = _call("TF_AllocateOutput", "ptr %context", f"i32 {i}", f"i32 {number}", *allocation, "ptr %status")
+    return [
+        *lines,
+        f"  %{name}.tensor = {tensor}",
+        f"  %{name}.lacks = icmp eq ptr %{name}.tensor, null",
+        f"  br i1 %{name}.lacks, label %failed, label %{name}.made",
+        f"{name}.made:",
+        f"  %{name}.data = {_call('TF_TensorData', f'ptr %{name}.tensor')}",
+    ]
 
 
 def apply(operation: Operation, inputs: Sequence[Any]) -> list[Any]:

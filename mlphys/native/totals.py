@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from mlphys.native.chain import METRICS, OF_OUTPUTS, OF_WEIGHTS, Chain, Workspace
+from mlphys.native.chain import Chain
 from mlphys.native.emission import Emission
-from mlphys.native.llvm import Double, Function, Index, Pointer
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import Double, Index, Pointer
+from mlphys.native.workspace import METRICS, OF_OUTPUTS, OF_WEIGHTS, Workspace
 
 
 class Totals(Emission):

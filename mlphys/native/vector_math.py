@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from mlphys.native.llvm import ZERO, Function, Vector
+from mlphys.native.llvm.function import Function
+from mlphys.native.llvm.values import ZERO, Vector
 
 SUPPORTED = ("linear", "relu", "sigmoid", "tanh")  # their derivatives are functions of their values
 
@@ -95,7 +96,11 @@ class PiecewiseLinear:
             y = ir.minimum(x, ir.broadcast(self.max_value))
             slope = ir.select(ir.fcmp("oeq", x, y), slope, ZERO)
         above = ir.fcmp("ogt", x, threshold)
-        return ir.select(above, y, ir.fmul(factor, ir.fsub(x, threshold))), ir.select(above, slope, factor)
+        if self.negative_slope:
+            below = ir.fmul(factor, ir.fsub(x, threshold))
+        else:
+            below = ir.select(ir.fcmp("uno", x, x), x, ZERO)  # 0 times -inf is no number
+        return ir.select(above, y, below), ir.select(above, slope, factor)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ Traverse = Callable[[Any, bool], tuple[Any, Any, Any]]  # x, training -> codes, 
 def passing(
     spec: CostKeys, network: AutoencoderNetwork, shape: Shape, traverse: Traverse | None = None
 ) -> Callable[[Any, Any, bool], Batch]:
-    """The way of a batch through an autoencoder, by the network's own `traverse` or another; `forward` of its cost.
+    """The forward pass of an autoencoder's cost, by the network's own `traverse` or another.
 
     With corruption, y of the shape of x is the clean samples; else x itself is what r(x) is compared with.
     """

@@ -20,6 +20,7 @@ from mlphys.schema.layers import (
     LeakyReLU,
     ReLU,
     Reshape,
+    Softmax,
     Weighted,
     text,
 )
@@ -104,6 +105,23 @@ def last_activation(encoder: Sequence[Layer]) -> str:
     if isinstance(last, Activation | Weighted):
         return last.activation or "linear"
     return ""
+
+
+def without_last_activation(layers: Sequence[Layer]) -> list[Layer]:
+    """The layers with a linear one in place of the last activation: of a layer, or a layer of its own, also where
+    Flatten or Reshape follow."""
+    for i, layer in reversed(list(enumerate(layers))):
+        if not isinstance(layer, Flatten | Reshape):
+            return [*layers[:i], _linear(layer), *layers[i + 1 :]]
+    return list(layers)
+
+
+def _linear(layer: Layer) -> Layer:
+    if isinstance(layer, ReLU | LeakyReLU | ELU | Softmax):
+        return Activation(activation="linear")
+    if isinstance(layer, Activation | Weighted) and layer.activation not in (None, "linear"):
+        return layer.model_copy(update={"activation": "linear"})
+    return layer
 
 
 def between_0_and_1(encoder: Sequence[Layer]) -> bool:

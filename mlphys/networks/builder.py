@@ -1,4 +1,4 @@
-"""From the layers of a config to a Keras model."""
+"""Keras models and optimizers from the layers and optimizers of a config."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def build(rows: Sequence[Row], seed: int, branch: Sequence[Row] = (), after: str
     start()
     import keras
 
-    from mlphys.networks.layers import simd_conv
+    from mlphys.networks.layers.fusion import fuse
 
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     layers: dict[str, Any] = {}
     for row in (*rows, *branch):
         layers[row.name] = _layer(row, seed, layers)
-    simd_conv.fuse([layers[row.name] for row in rows])
+    fuse([layers[row.name] for row in rows])
     inputs = keras.Input(rows[0].input_shape)
     outputs = _outputs(rows, inputs, layers)
     outputs |= _outputs(branch, outputs[after], layers) if branch else {}

@@ -1,4 +1,4 @@
-"""A network at whole splits, compiled: its outputs, the metrics of a phase, its cost at many places."""
+"""Compiled evaluation of a network on whole splits: outputs, metrics of a phase, cost for many sets of weights."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MOST_PARTS = 8  # of a batch: each has operations of its own in the graph, and t
 
 @dataclass(frozen=True)
 class Pass:
-    """One way forwards and back: the samples, the outputs by layer, losses (n,), and each trained weight's gradient.
+    """A forward and backward pass: samples, outputs by layer, losses (n,), and the gradient of each trained weight.
 
     `slopes` is the gradient of the cost with respect to those outputs that it depends on.
     """
@@ -38,8 +38,8 @@ class Pass:
 
 
 def traversed(network: Network, cost: Cost, split: Split, training: bool, trained: Sequence[Any] = ()) -> Pass:
-    """Not compiled: for a look at single batches. In `training` the random layers draw; otherwise what is drawn is the
-    same every time.
+    """A pass that is not compiled, for single batches. In `training` the random layers draw; otherwise with the same
+    random numbers every time.
 
     Gradients are taken where `trained` weights are given.
     """
@@ -146,7 +146,7 @@ class Mapped:
 class MeanCost:
     """The mean cost of a split, float64, as a function of the weights: `cost` is that of a phase.
 
-    Where the weights are set is compiled too: a landscape needs it at tens of thousands of places.
+    Where the weights are set is compiled too: a loss landscape needs it at tens of thousands of points.
     """
 
     def __init__(self, network: Network, cost: Cost):
@@ -174,15 +174,15 @@ class MeanCost:
             self._network.measure_alike()
             return _summed(of_piece, arrays, self._network.evaluated_at_once, tf.zeros([2], tf.float64))
 
-        # one place after the other: they share the variables
+        # one point after the other: they share the variables
         return tf.map_fn(at, parameters, fn_output_signature=tf.float64, parallel_iterations=1)
 
 
 def simd_width(network: Network) -> int | None:
     """How many samples our own convolutions take at once; None: they are not used, as in XLA and on accelerators."""
-    from mlphys.networks.layers import simd_conv
+    from mlphys.networks.layers.interleaved import width
 
-    return None if accelerators() or network.compiles_in_xla else simd_conv.width()
+    return None if accelerators() or network.compiles_in_xla else width()
 
 
 def fast_convolutions(network: Network, parts: int | None = None) -> contextlib.AbstractContextManager[None]:

@@ -1,4 +1,4 @@
-"""What a trained net does with a preprocessed sample, step by step, for programs that have the arrays and no Keras."""
+"""The forward pass of a trained network as a list of steps with their arrays, for programs without Keras."""
 
 from __future__ import annotations
 

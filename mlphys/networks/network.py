@@ -37,7 +37,7 @@ class Network:
         return {name: variable.numpy() for name, variable in self.weights.items()}
 
     def measure_alike(self) -> None:
-        """From here on the same random numbers as in every measurement; an epoch's start sets its own."""
+        """Reset the random layers to the states of every measurement; the start of an epoch sets its own."""
         for state in self.seeds.values():
             state.assign(MEASURING)
 

@@ -1,4 +1,4 @@
-"""The penalties that an autoencoder can have, found from their files, and those that it has."""
+"""The penalties that an autoencoder can have, one for each file of penalties/, and those that it has."""
 
 from __future__ import annotations
 

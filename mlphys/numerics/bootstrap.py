@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from mlphys.numerics.randomness import rng
 RESAMPLES = 100
 FEWEST = 20
 RESAMPLES_OF_MEANS = 200  # the error is known to 5 %
-AT_ONCE = 20
+MOST_COUNTS = 4_000_000  # of resamples drawn at once
 LARGEST_BLOCK = 200_000  # weights that a statistic gets at once: they stay in the cache
 MOST_COUNTED = 20_000_000  # samples of all resamples together: a few seconds
 
@@ -44,17 +44,36 @@ def _resampled(weights: np.ndarray, generator: np.random.Generator) -> np.ndarra
             return resampled
 
 
-def stderr_of_means(values: np.ndarray, statistic: Callable[[np.ndarray], np.ndarray]) -> float | None:
+def stderr_of_means(
+    values: np.ndarray | Callable[[], Iterable[np.ndarray]], statistic: Callable[[np.ndarray], np.ndarray], n: int = 0
+) -> float | None:
     """Standard error of a function of the means of values (n, q) over n samples, by the bootstrap (Efron 1979).
 
-    `statistic` takes means (k, q) to (k,). Samples are drawn with replacement, the same ones every time. None for a
-    single sample.
+    `values` may also give them in pieces (m, q), `n` in all. `statistic` takes means (k, q) to (k,). Samples are drawn
+    with replacement, the same ones every time. None for a single sample.
     """
-    n = len(values)
+    pieces = values if callable(values) else lambda: [values]
+    n = n if callable(values) else len(values)
     if n < 2:
         return None
-    random, found = rng(0, "bootstrap"), []
-    for _ in range(RESAMPLES_OF_MEANS // AT_ONCE):
-        counts = random.multinomial(n, np.full(n, 1 / n), size=AT_ONCE)
-        found.append(statistic(counts @ values / n))
+    random, found, left = rng(0, "bootstrap"), [], RESAMPLES_OF_MEANS
+    while left:
+        at_once = min(left, max(1, MOST_COUNTS // n))
+        counts = random.multinomial(n, np.full(n, 1 / n), size=at_once).astype(np.float64)
+        found.append(statistic(_totals(counts, pieces()) / n))
+        left -= at_once
     return float(np.concatenate(found).std(ddof=1))
+
+
+def _totals(counts: np.ndarray, pieces: Iterable[np.ndarray]) -> np.ndarray:
+    """Sums (k, q) of values that come in pieces (m, q), each counted as often as counts (k, n) say."""
+    start = 0
+    totals: np.ndarray = np.zeros((len(counts), 0))
+    product = totals
+    for piece in pieces:
+        if not start:
+            totals, product = (np.zeros((len(counts), piece.shape[1])) for _ in range(2))
+        np.matmul(counts[:, start : start + len(piece)], piece, out=product)
+        totals += product
+        start += len(piece)
+    return totals

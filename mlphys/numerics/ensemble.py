@@ -6,10 +6,10 @@ import math
 
 import numpy as np
 
+from mlphys.numerics import reliability
 from mlphys.numerics.uncertainty import mean_stderr, weighted_mean
 
 LEVELS = (0.5, 0.683, 0.9, 0.954)  # of intervals; the second and the last are one and two standard deviations
-SMALLEST = float(np.finfo(np.float32).tiny)
 
 
 def squared_errors(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
@@ -18,9 +18,10 @@ def squared_errors(outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def negative_log(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """-log p of the right class for probabilities (..., n, classes), float64 (..., n)."""
-    right = np.take_along_axis(probabilities, labels.reshape(*(1,) * (probabilities.ndim - 2), -1, 1), axis=-1)[..., 0]
-    return -np.log(np.maximum(right.astype(np.float64), SMALLEST))
+    """-log p of the right class for probabilities (..., n, classes), float64 (..., n); bounded as `nll` of metrics."""
+    *nets, n, classes = probabilities.shape
+    each = probabilities.reshape(-1, n, classes)
+    return np.stack([reliability.log_losses(p, labels) for p in each]).reshape(*nets, n)
 
 
 def coverage(

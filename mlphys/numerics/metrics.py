@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,7 @@ def reconstruction(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> 
     return measured
 
 
+AT_ONCE = 1_000_000  # values of codes
 ACTIVE = 0.01  # a code value with a larger modulus counts as active
 
 
@@ -165,20 +167,32 @@ def code_statistics(arrays: Mapping[str, np.ndarray], activation: str) -> dict[s
     (Treves & Rolls 1991; Vinje & Gallant 2000), its error by the bootstrap over the samples. Codes that are all zero
     count as 1.
     """
-    codes = arrays["codes"].reshape(len(arrays["codes"]), -1).astype(np.float64)
-    h, (n, size) = np.abs(codes), codes.shape
-    found = mean_and_stderr("mean_code", codes.mean(axis=1))
-    found |= mean_and_stderr("active_fraction", (h > ACTIVE).mean(axis=1))
-    found |= {"population_sparsity": None, "population_sparsity_stderr": None}
-    if size > 1:
-        found |= mean_and_stderr("population_sparsity", _treves_rolls(h.mean(axis=1), (h**2).mean(axis=1), size))
-    found |= lifetime_sparsity(h) if n > 1 else {"lifetime_sparsity": None, "lifetime_sparsity_stderr": None}
+    codes = arrays["codes"].reshape(len(arrays["codes"]), -1)
+    known = ACTIVATIONS.get(activation)
+    by_sample: dict[str, list[np.ndarray]] = defaultdict(list)
+    for c in _pieces(codes):
+        h = np.abs(c)
+        by_sample["mean_code"].append(c.mean(axis=1))
+        by_sample["active_fraction"].append((h > ACTIVE).mean(axis=1))
+        if c.shape[1] > 1:
+            sparsity = _treves_rolls(h.mean(axis=1), (h**2).mean(axis=1), c.shape[1])
+            by_sample["population_sparsity"].append(sparsity)
+        if known and known.bounded:
+            by_sample["saturated_fraction"].append(known.saturated(c).mean(axis=1))
+    whole = {name: mean_and_stderr(name, np.concatenate(values)) for name, values in by_sample.items()}
+    found = {**whole["mean_code"], **whole["active_fraction"]}
+    found |= whole.get("population_sparsity", {"population_sparsity": None, "population_sparsity_stderr": None})
+    found |= lifetime_sparsity(codes)
     if "jacobian_norms" in arrays:
         found |= mean_and_stderr("jacobian_norm", arrays["jacobian_norms"].astype(np.float64))
-    known = ACTIVATIONS.get(activation)
-    if known and known.bounded:
-        found |= mean_and_stderr("saturated_fraction", known.saturated(codes).mean(axis=1))
-    return found
+    return found | whole.get("saturated_fraction", {})
+
+
+def _pieces(codes: np.ndarray) -> Iterator[np.ndarray]:
+    """Codes (n, K) in float64, a few megabytes at once."""
+    at_once = max(1, AT_ONCE // codes.shape[1])
+    for start in range(0, len(codes), at_once):
+        yield codes[start : start + at_once].astype(np.float64)
 
 
 def mean_and_stderr(name: str, values: np.ndarray) -> dict[str, Any]:
@@ -186,17 +200,22 @@ def mean_and_stderr(name: str, values: np.ndarray) -> dict[str, Any]:
     return {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
 
 
-def lifetime_sparsity(h: np.ndarray) -> dict[str, Any]:
-    """Of activities h (n, K) of at least two samples: the mean over the K units."""
-    n, size = h.shape
+def lifetime_sparsity(codes: np.ndarray) -> dict[str, Any]:
+    """Of codes (n, K): the mean over the K units; None for a single sample."""
+    n, size = codes.shape
+    if n < 2:
+        return {"lifetime_sparsity": None, "lifetime_sparsity_stderr": None}
 
     def sparsity(means: np.ndarray) -> np.ndarray:
         return _treves_rolls(means[:, :size], means[:, size:], n).mean(axis=1)
 
-    values = np.concatenate([h, h**2], axis=1)
+    def values() -> Iterator[np.ndarray]:
+        return (np.concatenate([np.abs(c), c**2], axis=1) for c in _pieces(codes))
+
+    means = sum(piece.sum(axis=0, keepdims=True) for piece in values()) / n
     return {
-        "lifetime_sparsity": float(sparsity(values.mean(axis=0, keepdims=True))[0]),
-        "lifetime_sparsity_stderr": bootstrap.stderr_of_means(values, sparsity),
+        "lifetime_sparsity": float(sparsity(means)[0]),
+        "lifetime_sparsity_stderr": bootstrap.stderr_of_means(values, sparsity, n),
     }
 
 

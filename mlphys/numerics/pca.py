@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -32,8 +33,21 @@ class Components:
     total: float
 
 
+_latest: tuple[weakref.ref[Array], int, Components] | None = None
+
+
 def fit(x: Array, components: int) -> Components:
-    """The leading components of samples x of shape (n, ...), each taken as a vector of its d values."""
+    """The leading components of samples x of shape (n, ...), each taken as a vector of its d values.
+
+    Of the same samples as before they are kept: an evaluation needs them for the metrics and for the page.
+    """
+    global _latest
+    if _latest is None or _latest[0]() is not x or _latest[1] != components:
+        _latest = weakref.ref(x), components, _fit(x, components)
+    return _latest[2]
+
+
+def _fit(x: Array, components: int) -> Components:
     mean = chunked.mean(x).reshape(-1)
     if len(mean) > MOST_FEATURES:
         return _randomized(x, mean, components)

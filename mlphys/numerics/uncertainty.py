@@ -10,7 +10,7 @@ import numpy as np
 def rounded(value: float, stderr: float | None) -> str:
     """`0.9881 +- 0.0011`: two significant digits of the error; four digits without an error or with one of rounding."""
     if stderr is None or not 1e-5 * abs(value) < stderr < math.inf:
-        return f"{value:#.4g}"
+        return f"{value:#.4g}".removesuffix(".")
     digits = max(0, 1 - math.floor(math.log10(stderr)))
     if digits > 6 and abs(value) < 1e-3:
         power = math.floor(math.log10(max(abs(value), stderr)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,30 +35,30 @@ class SignalMaps(Plot):
         sample = chunked.read(getattr(run.dataset(), split).x[:1])
         outputs = run.trained.layers(sample)
         seen = run.trained.to_points(sample).reshape(_length(run.loaded.net_input.shape), -1)
-        blocks = [("input", 0, 0.0, 1.0, seen)]
+        blocks = [_Block("input", 0, seen.shape[1], 0.0, 1.0, seen[:, :MOST_CHANNELS])]
         for row, start, step in _signals(run.rows, run.loaded.net_input.shape):
             values = outputs[row.name].reshape(_length(row.output_shape), -1)
+            drawn, channels = values[:, :MOST_CHANNELS], values.shape[1]
             apart = isinstance(row.layer, FixedConv2D)  # kernels of different size: each on its own scale
-            parts = np.split(values, values.shape[1], axis=1)[:MOST_CHANNELS] if apart else [values]
-            blocks += [(row.name, first, start, step, part) for first, part in enumerate(parts)]
-        blocks = blocks[:MOST_PANELS]
+            parts = np.split(drawn, drawn.shape[1], axis=1) if apart else [drawn]
+            blocks += [_Block(row.name, first, channels, start, step, part) for first, part in enumerate(parts)]
         caption = f"the first {split} sample; each value at the middle of what it sees"
-        if any(values.shape[1] > MOST_CHANNELS for *_, values in blocks):
-            caption += f"; of more channels the first {MOST_CHANNELS}"
+        layers, blocks = len({block.layer for block in blocks}), blocks[:MOST_PANELS]
+        if left_out := layers - len({block.layer for block in blocks}):
+            caption += f"; the last {left_out} of {layers - 1} layers are not drawn"
         figure = theme.figure(9.5, 1.9 * len(blocks) + 1.5, f"{run.name}: a signal through every layer", caption)
         panels = figure.subplots(len(blocks), sharex=True, squeeze=False)[:, 0]
         table: dict[str, list[Any]] = {"layer": [], "channel": [], "position": [], "value": []}
-        for axes, (name, first, start, step, values) in zip(panels, blocks, strict=True):
-            places = start + step * np.arange(len(values))
-            for channel, colour in zip(range(first, first + values.shape[1]), theme.LINES[first:], strict=False):
-                axes.plot(places, values[:, channel - first], color=colour, linewidth=2, label=f"channel {channel}")
-                table["layer"] += [name] * len(values)
+        for axes, block in zip(panels, blocks, strict=True):
+            places = block.start + block.step * np.arange(len(block.values))
+            for channel, values in enumerate(block.values.T, start=block.first):
+                axes.plot(places, values, color=theme.LINES[channel], linewidth=2, label=f"channel {channel}")
+                table["layer"] += [block.layer] * len(values)
                 table["channel"] += [channel] * len(values)
                 table["position"] += places.tolist()
-                table["value"] += values[:, channel - first].tolist()
-            one_of = sum(name == other for other, *_ in blocks) > 1
-            axes.set_title(f"{name}, channel {first}" if one_of else name, loc="left", fontsize=13)
-            if values.shape[1] > 1:
+                table["value"] += values.tolist()
+            axes.set_title(block.title(), loc="left", fontsize=13)
+            if block.values.shape[1] > 1:
                 axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=11, borderaxespad=0)
         panels[-1].set_xlabel("position, in values of the input")
         yield Picture("signal_maps", figure, table)
@@ -75,6 +76,26 @@ class SignalMaps(Plot):
             "model": {"kind": "classifier", "layers": layers},
             "training": {"epochs": 2},
         }
+
+
+@dataclass(frozen=True)
+class _Block:
+    """The curves of a panel: values (positions, curves) of the channels of a layer, from the channel `first` on."""
+
+    layer: str
+    first: int
+    channels: int
+    start: float
+    step: float
+    values: np.ndarray
+
+    def title(self) -> str:
+        """The layer, and which of its channels are drawn where these are not all."""
+        if (curves := self.values.shape[1]) == self.channels:
+            return self.layer
+        last = self.first + curves - 1
+        of = f"channels {self.first} to {last}" if curves > 1 else f"channel {last}"
+        return f"{self.layer}, {of} of 0 to {self.channels - 1}"
 
 
 def _length(shape: Shape) -> int:

@@ -26,9 +26,9 @@ def against_changes(candidates: Sequence[Candidate]) -> Iterator[Picture]:
         return
     if len(candidates) > len(theme.LINES):
         raise NotApplicable(f"{len(candidates)} curves are more than {len(theme.LINES)} colours tell apart")
-    first = next(iter(found.values()))[0][0]
-    metric, several = first["metric"], any(len(one.runs) > 1 for one in candidates)
-    caption = f"{first['split']} samples; shifts: mean over left, right, up and down, zero-padded; bands are "
+    metric, several = next(iter(found.values()))[0][0]["metric"], any(len(one.runs) > 1 for one in candidates)
+    splits = _named({name: curves[0][0]["split"] for name, curves in found.items()})
+    caption = f"{splits}; shifts: mean over left, right, up and down, zero-padded; bands are "
     caption += "the standard error of the mean over seeds" if several else "one standard error"
     width = max(6 * len(found), 7.5)
     figure, panels = theme.row(len(found), width, 5.6, f"{metric} of changed samples", caption, sharey=True)
@@ -46,6 +46,13 @@ def against_changes(candidates: Sequence[Candidate]) -> Iterator[Picture]:
     panels[0].set_ylabel(metric)
     panels[0].legend(loc="lower left", bbox_to_anchor=(-0.01, 1.01), fontsize=12.5, ncols=1)
     yield Picture("accuracy_against", figure, table)
+
+
+def _named(splits: Mapping[str, str]) -> str:
+    """`test samples`, or `shift: test samples, noise: validation samples`."""
+    if len(set(splits.values())) == 1:
+        return f"{next(iter(splits.values()))} samples"
+    return ", ".join(f"{name}: {split} samples" for name, split in splits.items())
 
 
 def _of_all(

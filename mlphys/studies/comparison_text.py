@@ -60,12 +60,11 @@ def _sentence(found: Comparison, pair: Pair) -> str:
 def _classifiers(pair: Pair) -> str:
     assert pair.mcnemar is not None
     more, fewer = pair.mcnemar.first_only, pair.mcnemar.second_only
-    value = pair.difference.value
-    how = "better by" if value > 0 else "worse by" if value else "as good, to"
-    by = f"{how} {_points(abs(value), pair.difference.stderr)}"
+    value, points = pair.difference.value, _points(abs(pair.difference.value), pair.difference.stderr)
+    verdict = f"{pair.first.name} is {'better' if value > 0 else 'worse'} by" if value else "they are as good, to"
     return (
-        f"these two trained nets: {pair.first.name} is right on {more} samples that {pair.second.name} misses, and "
-        f"wrong on {fewer} that it has: {by} (error of the paired difference), "
+        f"these two trained nets: on {more} samples only {pair.first.name} is right, on {fewer} only "
+        f"{pair.second.name}: {verdict} {points} (error of the paired difference), "
         f"{significance(pair.corrected)} (McNemar, exact)."
     )
 
@@ -199,7 +198,8 @@ def as_markdown(found: Comparison) -> str:
     """The table of metrics, then the sentences."""
     columns, rows = metrics_table(found)
     lines = [_row(columns), "|".join(["", *["---"] * len(columns), ""]), *(_row(row) for row in rows)]
-    return "\n".join([*lines, "", errors(found), "", *(f"- {sentence}" for sentence in sentences(found))])
+    notes = [errors(found), "", *(f"- {sentence}" for sentence in sentences(found))]
+    return "\n".join([*lines, "", *(note.replace("+-", "±") for note in notes)])
 
 
 def _row(cells: Sequence[str]) -> str:

@@ -1,4 +1,4 @@
-"""Augmentation of the training images, compiled, block by block before the training steps."""
+"""Augmentation of the training images: compiled, applied block by block before the training steps."""
 
 from __future__ import annotations
 

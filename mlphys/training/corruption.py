@@ -1,4 +1,4 @@
-"""Corruption of the inputs of denoising autoencoders, compiled, block by block before the training steps."""
+"""Corruption of the inputs of denoising autoencoders: compiled, applied block by block before the training steps."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ class Engine:
             self._blocks = Blocks(fed, order, change, self.batch_size)
             order = np.arange(self.samples) % self._blocks.samples
         elif train is not None or self._held is None:
-            self._hold(fed)
+            self._set_samples(fed)
         self._order = order.astype(np.int32)
         self._steps.begin(self._order, seeds)
 
@@ -78,7 +78,7 @@ class Engine:
         while True:
             end = stop
             if self._blocks:
-                self._lay(start)
+                self._load_block(start)
                 end = min(stop, self._blocks.end(start))
             self._sums = self._steps.train(start, end)
             if end == stop:
@@ -91,7 +91,7 @@ class Engine:
 
     def measurement(self, split: Split) -> Measured:
         """The metrics of a split with the current weights, as `means` of what this returns."""
-        return self._steps.measurement(split) or _ByKeras(self._steps, Measurement(self._phase, split))
+        return self._steps.measurement(split) or _KerasMeasured(self._steps, Measurement(self._phase, split))
 
     def tracked(self) -> dict[str, float | None]:
         """The tracked quantities of each layer, means over the epoch so far."""
@@ -124,18 +124,18 @@ class Engine:
 
     def traversed(self, step: int) -> Pass:
         """Evaluate the samples of a step with the current weights."""
-        self._lay(step)
+        self._load_block(step)
         assert self._held
         rows = self._order[step * self.batch_size : (step + 1) * self.batch_size]
         self.sync_network()
         return traversed(self._phase.network, self._phase.cost, self._held.at(rows), True, self._phase.trained)
 
-    def _lay(self, batch: int) -> None:
+    def _load_block(self, batch: int) -> None:
         """Load the block that contains a batch, if samples come in blocks."""
         if self._blocks and (block := self._blocks.holding(batch)) is not None:
-            self._hold(block)
+            self._set_samples(block)
 
-    def _hold(self, split: Split) -> None:
+    def _set_samples(self, split: Split) -> None:
         """Set the samples in memory from which batches are gathered."""
         self._held = split
         self._steps.set_samples(split)
@@ -148,8 +148,8 @@ class Engine:
 
 
 @dataclass(frozen=True)
-class _ByKeras:
-    """The metrics of a split by Keras's layers, with the weights that a backend trains."""
+class _KerasMeasured:
+    """The metrics of a split, computed by Keras's layers with the current weights of a backend."""
 
     steps: Backend
     measurement: Measurement

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from mlphys.config.experiment import ResolvedExperiment
@@ -10,13 +9,12 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Generated, Split, Splits
 from mlphys.training.augmentation import Augmenter
+from mlphys.training.phase_samples import Feed
 from mlphys.training.prefetch import Change
 
 
-def feed(
-    loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing
-) -> Callable[[int, int], tuple[Split, Change | None]] | None:
-    """A function (epoch, samples) -> (training samples, transformation of a block); None if all epochs have the same.
+def feed(loaded: ResolvedExperiment, dataset: Splits, fitted: Preprocessing) -> Feed | None:
+    """The samples and their transformation by epoch; None if all epochs have the same.
 
     Without a transformation the samples are preprocessed already; with one they are in the space of the data.
     """

@@ -11,7 +11,7 @@ from mlphys.numerics.randomness import rng
 
 
 def shuffled(seed: int, phase: str, epoch: int, taken: int, samples: int) -> np.ndarray:
-    """Indices of the `taken` samples of an epoch, out of so many: a part of an endless sequence of shuffled passes."""
+    """Indices of the `taken` samples of an epoch: the next part of an endless sequence of shuffled passes over all."""
     start, stop = (epoch - 1) * taken, epoch * taken
     first, last = start // samples, math.ceil(stop / samples)
     passes = [rng(seed, f"order/{phase}", number + 1).permutation(samples) for number in range(first, last)]
@@ -19,7 +19,7 @@ def shuffled(seed: int, phase: str, epoch: int, taken: int, samples: int) -> np.
 
 
 def in_order(epoch: int, taken: int, samples: int) -> np.ndarray:
-    """The same of passes that are not shuffled."""
+    """The same without shuffling."""
     return np.arange((epoch - 1) * taken, epoch * taken) % samples
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +15,15 @@ from mlphys.networks.compiled import Measurement
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Fit, Gradient, Phase
 from mlphys.numerics.memory_layout import as_saved
-from mlphys.schema.data import Split, Splits
+from mlphys.schema.data import Splits
 from mlphys.training import divergence, epoch_order
 from mlphys.training.checkpoint import Checkpoint, Incomplete
-from mlphys.training.corruption import Corrupter
 from mlphys.training.divergence import finite
 from mlphys.training.early_stopping import Watch
 from mlphys.training.engine import Engine
 from mlphys.training.outcome import Diverged, Outcome, Progress, Recorder, weights_of
+from mlphys.training.phase_samples import Feed, PhaseSamples
 from mlphys.training.plateau import Plateau, lowered
-from mlphys.training.prefetch import Change
 from mlphys.training.progress import Reporter
 from mlphys.training.tracking import columns, parameters, weight_norms
 
@@ -37,15 +36,14 @@ CHECKPOINT_SECONDS = 1.0  # at most one a second: many epochs are shorter than a
 class Training:
     """Training of all phases of an experiment.
 
-    `feed(epoch, samples)` gives the training samples of an epoch and their transformation or None; without `feed` all
-    epochs use `dataset.train`. `fingerprints` are stored in every checkpoint. After the epochs in `snapshots`, 0 being
-    before the first, the weights are recorded.
+    Without `feed` all epochs use `dataset.train`. `fingerprints` are stored in every checkpoint. After the epochs in
+    `snapshots`, 0 being before the first, the weights are recorded.
     """
 
     network: Network
     phases: Sequence[Phase]
     dataset: Splits
-    feed: Callable[[int, int], tuple[Split, Change | None]] | None
+    feed: Feed | None
     seed: int
     fingerprints: dict[str, str]
     recorder: Recorder
@@ -128,19 +126,9 @@ class PhaseInTraining:
         saved = weights_of(start.tensors) if start else {}
         if phase.prepare and saved.keys() >= phase.network.weights.keys():  # samples computed with the weights
             phase.network.load_weights(saved)
-        train, validation = self.prepared(training.dataset.train), training.dataset.validation
-        if not phase.only_train:
-            validation = self.prepared(validation)
-        self.corrupt = None
-        if phase.corruption:
-            corrupt = Corrupter(phase.corruption, training.seed, phase.name)
-            validation = Corrupter(phase.corruption, training.seed, f"{phase.name}, validation")(validation)
-            if phase.corruption.fixed:
-                train = corrupt(train)
-            else:
-                self.corrupt = corrupt
-        self.train_split, self.validation_split = train, validation
-        self.engine = Engine(phase, train)
+        self.samples = PhaseSamples(phase, training.dataset, training.feed, training.seed)
+        self.engine = Engine(phase, self.samples.train)
+        validation = self.samples.validation
         self.validation = self.engine.measurement(validation) if len(validation) else None
         self.chunk = FIRST_CHUNK
         self.compiled = False
@@ -233,8 +221,8 @@ class PhaseInTraining:
 
     def begin(self, epoch: int) -> None:
         """The epoch's samples, their order, and the random states."""
-        fed, change = self.fed(epoch)
-        samples = len(self.train_split if fed is None else fed)
+        fed, change = self.samples.of_epoch(epoch, self.engine.samples)
+        samples = len(self.samples.train if fed is None else fed)
         seed, phase, taken = self.training.seed, self.phase, self.engine.samples
         if self.settings.shuffle:
             order = epoch_order.shuffled(seed, phase.name, epoch, taken, samples)
@@ -258,22 +246,6 @@ class PhaseInTraining:
                 raise self.diverged(epoch)
             self.training.reporter.chunk(epoch, done / self.engine.batches, means)
         return means
-
-    def prepared(self, split: Split) -> Split:
-        return self.phase.prepare(split) if self.phase.prepare and len(split) else split
-
-    def fed(self, epoch: int) -> tuple[Split | None, Change | None]:
-        """The samples of an epoch from `feed`, and their transformation."""
-        feed = self.training.feed
-        split, change = feed(epoch, self.engine.samples) if feed else (None, None)
-        steps = [change] if change else []
-        if split is not None and change is None:
-            split = self.prepared(split)
-        elif change and self.phase.prepare:
-            steps.append(lambda block, number: self.prepared(block))
-        if corrupt := self.corrupt:
-            steps.append(lambda block, number: corrupt(block, epoch, number))
-        return split, _one_after_the_other(steps) if steps else None
 
     def save(self) -> None:
         """Save the last complete epoch, unless it is saved already."""
@@ -302,15 +274,5 @@ class PhaseInTraining:
         """The error for a diverged epoch, after replaying it from the last finite weights."""
         self.engine.restore(self.progress.state)
         self.begin(epoch)
-        validation = self.validation_split
-        text = divergence.explanation(self.engine, self.phase, validation, epoch, self.chunk)
+        text = divergence.explanation(self.engine, self.phase, self.samples.validation, epoch, self.chunk)
         return Diverged(text, self.outcome())
-
-
-def _one_after_the_other(changes: Sequence[Change]) -> Change:
-    def change(block: Split, number: int) -> Split:
-        for step in changes:
-            block = step(block, number)
-        return block
-
-    return change

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mlphys import machine
-from mlphys.native import dense_step, llvm
-from mlphys.native.chain import TOTALS, MatrixView, Workspace
+from mlphys.native import dense_step, processor
+from mlphys.native.workspace import TOTALS, MatrixView, Workspace
 from mlphys.networks import keras_internals
 from mlphys.networks.cost import ClassWeightedTerm
 from mlphys.networks.phases import Gradient, Plan
@@ -21,9 +21,11 @@ from mlphys.networks.tensorflow import tf
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
 from mlphys.schema.shapes import weight_shapes
-from mlphys.training.native_chain import Unsupported, data_term, dense_chain, generators
+from mlphys.training.native_chain import data_term, dense_chain
+from mlphys.training.native_layers import generators
 from mlphys.training.native_measurement import NativeMeasurement, Piece, factors_and_weights, measured_chain, pieces
 from mlphys.training.step_calls import aligned, compiled, sums_by_metric, together
+from mlphys.training.unsupported import Unsupported
 
 PRODUCTS = 100_000  # multiplications per step that justify a further thread
 
@@ -50,7 +52,7 @@ class NativeBackend:
         return None
 
     def __init__(self, phase: Gradient, batch_size: int, samples: int, variables: Mapping[str, Any]):
-        simd = llvm.simd_unit()
+        simd = processor.simd_unit()
         assert simd
         assert phase.plan.rows
         chain = dense_chain(phase.plan, batch_size)

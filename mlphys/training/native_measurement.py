@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from mlphys.native import dense_step, llvm
-from mlphys.native.chain import TOTALS, Chain, Workspace
+from mlphys.native import dense_step, processor
+from mlphys.native.chain import Chain
 from mlphys.native.optimizer_step import SGD
 from mlphys.native.penalty import NONE, Penalty
+from mlphys.native.workspace import TOTALS, Workspace
 from mlphys.networks.compiled import metric_means
 from mlphys.numerics import chunked
 from mlphys.schema.data import Split
@@ -45,7 +46,7 @@ class NativeMeasurement:
         threads: int, metrics: Sequence[str],
     ):  # fmt: skip
         """`pieces()` are the samples in order, each but the last of a multiple of AT_ONCE."""
-        simd = llvm.simd_unit()
+        simd = processor.simd_unit()
         assert simd
         self._trained, self._kernels, self._chain = trained, kernels, chain
         self._pieces, self._threads, self._metrics = pieces, threads, metrics

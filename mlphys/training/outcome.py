@@ -1,4 +1,4 @@
-"""How far a phase of training is, how it ended, and where both are recorded."""
+"""Progress and outcome of a phase of training, and the protocol of what records them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After which epochs the weights are kept."""
+"""Epochs after which the weights are saved for pictures of the training."""
 
 from __future__ import annotations
 

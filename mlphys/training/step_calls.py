@@ -1,4 +1,4 @@
-"""Calls of generated steps: their memory, their threads, and what their sums mean."""
+"""Calls of generated training steps: aligned memory, threads, sums by metric."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from mlphys.native.chain import Chain
-from mlphys.native.llvm import Function, SimdUnit
+from mlphys.native.llvm.function import Function
+from mlphys.native.processor import SimdUnit
 
 
 def sums_by_metric(totals: np.ndarray, metrics: Sequence[str]) -> np.ndarray:

@@ -72,7 +72,9 @@ def test_a_rotation_has_a_loop_integral_of_one(tmp_path: Path):
 
 def test_with_a_sigmoid_output_it_is_the_field_before_it_that_has_an_energy(tmp_path: Path):
     text = TIED.replace("units: 2", "units: 2, activation: sigmoid")
-    numbers, output_name = found(random_run(tmp_path, text))
+    numbers, output_name = found(random_run(tmp_path / "of_dense", text))
     assert numbers["a"]["antisymmetric_part"]["max"] < 1e-6
     assert numbers["r"]["antisymmetric_part"]["mean"] > 0.01
     assert "da/dx before the last activation" in output_name
+    text = TIED.replace("{units: 2}}", "{units: 2}}, {Activation: sigmoid}")
+    assert found(random_run(tmp_path / "of_its_own", text))[0] == numbers

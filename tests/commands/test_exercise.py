@@ -202,6 +202,13 @@ def test_a_range_comes_from_the_lecturers_run_or_study_and_is_what_the_student_i
     mlphys("exercise", "made_up.yaml", "--blank", "epochs", "--range-from", "mine/members/1", "--out", "one")
     low, high = yaml.safe_load(Path("one/small.yaml").read_text())["expect"]["test.accuracy"]
     assert (low, high) == pytest.approx((means[0] - 0.03, means[0] + 0.03), abs=0.0011)
+    assert "(from one training: three standard errors of its test samples)" in Path("one/task.md").read_text()
+    metrics = Path("mine/members/1/metrics.json")
+    metrics.write_text(metrics.read_text().replace('"test"', '"validation"'))
+    mlphys("exercise", "made_up.yaml", "--blank", "epochs", "--range-from", "mine/members/1", "--out", "not_evaluated")
+    sheet = Path("not_evaluated/task.md").read_text()
+    assert "(from one training: three standard errors of its validation samples)" in sheet
+    assert f"| `validation.accuracy` | {low:.6g} to {high:.6g} |" in sheet
     assert "was trained with another config" in reason(
         "exercise", "exam.yaml", "--blank", "epochs", "--out", "two", "--range-from", "mine"
     )

@@ -173,6 +173,16 @@ def test_from_logits_is_the_activation_of_the_last_layer():
     assert "# from_logits=True is an activation here: the last layer has sigmoid.\n" in text
 
 
+def test_the_strides_of_a_pool_are_written_where_they_are_not_its_size():
+    def pool(strides: int) -> dict:
+        return layer("MaxPooling2D", pool_size=[3, 3], strides=[strides, strides], padding="valid")
+
+    text = written(sequential(CONV, pool(3), layer("Flatten"), SOFTMAX))
+    assert "  - MaxPooling2D:\n      pool_size: [3, 3]\n  - Flatten" in text
+    text = written(sequential(CONV, pool(2), layer("Flatten"), SOFTMAX))
+    assert "  - MaxPooling2D:\n      pool_size: [3, 3]\n      strides: [2, 2]\n" in text
+
+
 def test_a_functional_chain_is_read_in_the_order_of_its_calls_and_splits_where_the_fewest_values_are():
     layers = [dense(6, "last"), dense(2, "code", activation="relu"), input_of(6)]
     model = functional(

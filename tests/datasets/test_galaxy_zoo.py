@@ -134,6 +134,19 @@ def test_one_percent_of_missing_damaged_and_additional_images_is_counted_and_lef
     assert len(split(spec(zoo), spec(zoo).describe(), samples).train) > 0
 
 
+def test_images_and_votes_are_opened_once_until_they_change(zoo):
+    counts = [galaxy_zoo._has_both_ends.cache_info, galaxy_zoo._parsed.cache_info]
+    before = [count().misses for count in counts]
+    for _ in range(3):
+        assert spec(zoo).describe().samples == 120
+    assert [count().misses for count in counts] == [before[0] + 120, before[1] + 1]
+    changed = zoo / f"{IDS[9]}.jpg"
+    changed.write_bytes(b"x" * changed.stat().st_size)
+    write_votes(zoo.parent / "training_solutions_rev1.csv", [{"GalaxyID": number, **fractions(2)} for number in IDS])
+    assert spec(zoo).describe().samples == 119
+    assert set(spec(zoo).load().y) == {2}
+
+
 @pytest.mark.parametrize("damage", [b"", b"no image", b"\xff\xd8 cut off"])
 def test_more_than_one_percent_of_them_is_refused_by_name(zoo, damage):
     for number in IDS[:2]:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import lzma
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -11,8 +15,10 @@ import pytest
 import scipy.io
 
 from mlphys.errors import UserError
-from mlphys.io import confined
+from mlphys.io import confined, reading_process
 from mlphys.io.confined import Limits
+from mlphys.io.formats import hdf5
+from mlphys.io.formats.content import Unreadable
 from tests.helpers.extras import needs
 
 pytestmark = pytest.mark.slow
@@ -81,6 +87,21 @@ def test_what_of_an_hdf5_file_leads_out_of_it_or_is_no_number_is_refused_by_its_
     assert list(confined.headers(path, "hdf5")) == ["x"]
 
 
+def test_text_that_an_hdf5_file_announces_and_does_not_hold_is_not_read_where_it_is_parsed(tmp_path: Path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("letters", (4 * 10**8,), "S1", chunks=(1000,), compression="gzip")
+        file.create_dataset("words", (4 * 10**8,), h5py.string_dtype(), chunks=(1000,))
+        file.create_dataset("half", (100, 2), "S3", chunks=(10, 2), compression="gzip")[:50] = b"abc"
+    assert path.stat().st_size < 20_000
+    for name in ("letters", "words"):
+        expected = f"{name} claims the shape (400000000,) of text, which is more than the file can hold"
+        assert message(path, "hdf5", name) == expected
+        with path.open("rb") as file, pytest.raises(Unreadable, match="more than the file can hold"):
+            reading_process._answer(io.BytesIO(), hdf5, file, [name])
+    assert confined.read(path, "hdf5", ["half"])["half"][[0, 99]].tolist() == [["abc"] * 2, [""] * 2]
+
+
 def test_arrays_of_matlab_files_are_read_as_matlab_shows_them(tmp_path: Path):
     old, new = tmp_path / "old.mat", tmp_path / "new.mat"
     cube = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
@@ -120,13 +141,17 @@ def test_images_and_columns_of_fits_files_are_read_in_the_units_of_their_headers
     assert message(table, "fits", "mag") == "no array mag; it has flux, z, class, list"
 
 
+@pytest.mark.parametrize("packed", [bytes, gzip.compress, bz2.compress, lzma.compress])
 @pytest.mark.parametrize("before", [0, 3], ids=["alone", "behind others"])
-def test_a_fits_header_of_more_axes_than_the_standard_has_is_refused_at_once(before: int, tmp_path: Path):
+def test_a_fits_header_of_more_axes_than_the_standard_has_is_refused_at_once(
+    before: int, packed: Callable[[bytes], bytes], tmp_path: Path
+):
     path = tmp_path / "a.fits"
     sound = [fits.PrimaryHDU(np.zeros(1000)), *(fits.ImageHDU(X) for _ in range(before))]
     fits.HDUList(sound[:before]).writeto(path) if before else path.touch()
     cards = (f"{'XTENSION= ' + repr('IMAGE   ') if before else 'SIMPLE  = T'}", "BITPIX  = -32", f"NAXIS   = {10**20}")
-    path.write_bytes(path.read_bytes() + "".join(f"{card:80}" for card in (*cards, "END")).ljust(2880).encode())
+    content = path.read_bytes() + "".join(f"{card:80}" for card in (*cards, "END")).ljust(2880).encode()
+    path.write_bytes(packed(content))
     text = message(path, "fits", "x", limits=Limits(4_000_000_000, 10))
     assert text.startswith(f"a header with {10**20} axes, more than 999")
 

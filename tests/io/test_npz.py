@@ -1,6 +1,9 @@
 import io
+import math
 import struct
+import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -113,6 +116,40 @@ def test_a_header_of_python_2_is_read_without_a_warning(tmp_path):
     path.write_bytes(path.read_bytes().replace(b"(3,), }  ", b"(3L,), } "))
     assert npz.npy_header(path).shape == (3,)
     assert npz.read_npy(path).tolist() == npz.mapped_npy(path).tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">i2", "?", "<U5", "<M8[s]"])
+@pytest.mark.parametrize("shape", [(3, 4), (2, 0), ()])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_arrays_are_read_as_numpy_reads_them(tmp_path, dtype, shape, order):
+    array = np.asarray((np.arange(math.prod(shape)) % 2).reshape(shape).astype(dtype), order=order)
+    for path, save in ((tmp_path / "a.npy", np.save), (tmp_path / "a.npz", np.savez_compressed)):
+        save(path, array)
+        found = npz.read_npy(path) if save is np.save else npz.read(path, npz.headers(path))["arr_0"]
+        expected = np.load(path) if save is np.save else np.load(path)["arr_0"]
+        assert (found.dtype, found.shape) == (expected.dtype, expected.shape)
+        assert not found.size or found.strides == expected.strides
+        assert found.tobytes() == expected.tobytes()
+        assert found.flags.writeable
+
+
+def test_only_numbers_of_a_header_lose_the_l_of_python_2(tmp_path):
+    path = tmp_path / "fields.npy"
+    array = np.zeros(3, [("1L", "<f4")])
+    np.save(path, array)
+    assert npz.npy_header(path).dtype == array.dtype
+
+
+def test_threads_that_read_at_once_leave_the_filters_of_warnings_as_they_were(tmp_path):
+    path = tmp_path / "old.npy"
+    np.save(path, np.arange(3, dtype="<i4"))
+    path.write_bytes(path.read_bytes().replace(b"(3,), }  ", b"(3L,), } "))
+    before, own = warnings.filters, list(warnings.filters)
+    with ThreadPoolExecutor(4) as pool:
+        for array in pool.map(lambda _: npz.read_npy(path) if warnings.filters is before else None, range(200)):
+            assert array is not None
+    assert warnings.filters is before
+    assert warnings.filters == own
 
 
 def test_more_axes_than_numpy_has_are_refused(tmp_path):

@@ -78,11 +78,18 @@ def test_a_stack_tells_the_shapes_of_its_codes_without_being_built():
     assert stack().stage_codes(POINTS) == [(3,), (2,)]
 
 
-def test_without_its_output_activation_the_first_decoder_is_linear_and_a_layer_of_its_own_stays():
+def test_without_its_output_activation_the_first_decoder_is_linear_be_it_of_dense_or_a_layer_of_its_own():
     def ends_in(*decoder: Any) -> StackedAutoencoder:
         return stack(stages=[{**stage(3, 4), "decoder": list(decoder)}, stage(2, 3)])
 
     linear = ends_in({"Dense": {"units": 4, "activation": "linear"}})
     assert ends_in({"Dense": {"units": 4, "activation": "tanh"}}).without_output_activation() == linear
-    for unchanged in (linear, ends_in({"Dense": {"units": 4}}, "ReLU")):
-        assert unchanged.without_output_activation() is unchanged
+    behind = ends_in({"Dense": {"units": 4}}, {"Activation": "linear"})
+    for layer in ({"Activation": "sigmoid"}, "ReLU", "Softmax", {"LeakyReLU": 0.2}, "ELU"):
+        assert ends_in({"Dense": {"units": 4}}, layer).without_output_activation() == behind
+    images = ends_in({"Dense": {"units": 4, "activation": "tanh"}}, {"Reshape": [2, 2]})
+    assert images.without_output_activation() == ends_in(
+        {"Dense": {"units": 4, "activation": "linear"}}, {"Reshape": [2, 2]}
+    )
+    for unchanged in (linear, behind, ends_in({"Dense": {"units": 4}})):
+        assert unchanged.without_output_activation() == unchanged

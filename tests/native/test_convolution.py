@@ -7,7 +7,7 @@ import pytest
 
 from mlphys.native import conv_backward, conv_forward
 from mlphys.native.conv_forward import Convolution
-from mlphys.native.llvm import SimdUnit
+from mlphys.native.processor import SimdUnit
 from tests.native.guarded import called
 
 GROUPS = 2

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mlphys.native import dense_step
-from mlphys.native.chain import METRICS, TOTALS, Chain, DenseLayer, NormLimit, Workspace
+from mlphys.native.chain import Chain, DenseLayer, NormLimit
 from mlphys.native.dense_loss import (
     Absolute,
     BinaryCrossentropy,
@@ -23,11 +23,12 @@ from mlphys.native.dense_loss import (
     SoftmaxDistance,
     Square,
 )
-from mlphys.native.llvm import SimdUnit
 from mlphys.native.noise import Dropout, GaussianDropout, GaussianNoise
 from mlphys.native.optimizer_step import SGD, Adadelta, Adagrad, Adam, Adamax, Lion, Modified, Nadam, RMSprop
 from mlphys.native.penalty import MeanActivity, Penalty
+from mlphys.native.processor import SimdUnit
 from mlphys.native.vector_math import ExponentialLinear, PiecewiseLinear
+from mlphys.native.workspace import METRICS, TOTALS, Workspace
 from tests.helpers.philox import disturbed, standard_normal
 from tests.helpers.waiting import joined
 from tests.native.guarded import Guarded

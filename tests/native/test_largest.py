@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlphys.native.largest import keep_largest
-from mlphys.native.llvm import Function
+from mlphys.native.llvm.function import Function
 from tests.native.guarded import Guarded
 
 

@@ -7,8 +7,8 @@ import ctypes
 import numpy as np
 import pytest
 
-from mlphys.native import llvm, noise
-from mlphys.native.llvm import Function
+from mlphys.native import noise, processor
+from mlphys.native.llvm.function import Function
 from tests.helpers.philox import philox
 
 SIZE = 2**17
@@ -16,7 +16,7 @@ SIZE = 2**17
 
 def drawn(seed, batch, write, dtype=np.uint32):
     """What `write(ir, words)` makes of the words of elements 0, 1, ... of a batch."""
-    width = llvm.simd_unit().width
+    width = processor.simd_unit().width
     ir = Function(("seed", "out"), ("batch",), width)
     with ir.loop(0, SIZE, width) as i:
         words = noise.draw(ir, ir.pointer("seed"), ir.integer("batch"), i)

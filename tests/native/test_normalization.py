@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from mlphys.native import normalization
-from mlphys.native.llvm import SimdUnit
 from mlphys.native.normalization import Scaling
+from mlphys.native.processor import SimdUnit
 from tests.native.guarded import called
 
 GROUPS = 2
@@ -52,3 +52,13 @@ def test_moments_and_gradients_count_the_samples_of_an_incomplete_group_only(sim
     found = called(normalization.input_gradient(scaling, simd), arrays, samples, GROUPS)
     expected = before * factors[:, None] + x * of_x[:, None] + constant[:, None]
     np.testing.assert_allclose(found["dx"], expected * present[:, None, None, None], atol=1e-4)
+
+
+def test_a_part_without_samples_has_the_mean_0_and_no_deviations():
+    """Of which no sample counts: NaN would stay NaN when it is weighted by 0."""
+    simd = SimdUnit(8, 12)
+    arrays = {"x": np.zeros((0, 4, 6, 7, 8), np.float32), "mean": np.ones(7, np.float32)}
+    arrays |= {"deviations": np.ones(7, np.float32), "sums": np.ones((7, 8), np.float32)}
+    found = called(normalization.moments((4, 6, 7), simd), arrays, 0, 0)
+    assert not found["mean"].any()
+    assert not found["deviations"].any()

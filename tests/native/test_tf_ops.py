@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mlphys.native import differentiable, interleave, llvm, tf_ops
+from mlphys.native import differentiable, interleave, processor, tf_ops
 from mlphys.native.tf_ops import Operation
 
 
 @pytest.mark.parametrize("shape", [(1,), (3, 5, 1), (16,), (28, 28, 1), (67,)])
 @pytest.mark.parametrize("samples", [1, 16, 35])
 def test_a_batch_is_interleaved_and_back(shape, samples):
-    width = llvm.simd_unit().width
+    width = processor.simd_unit().width
     x = np.random.default_rng(0).random((samples, *shape), np.float32)
     expected = np.zeros((-(-samples // width) * width, *shape), np.float32)
     expected[:samples] = x
@@ -29,12 +29,12 @@ def test_a_batch_is_interleaved_and_back(shape, samples):
 
 
 def test_the_same_operation_is_registered_once_and_another_one_apart():
-    found = [differentiable._interleave_op((5, size), llvm.simd_unit()) for size in (2, 2, 3)]
+    found = [differentiable._interleave_op((5, size), processor.simd_unit()) for size in (2, 2, 3)]
     assert found[0].name == found[1].name != found[2].name
 
 
 def test_a_failed_allocation_is_an_error_of_tensorflows():
-    width = llvm.simd_unit().width
+    width = processor.simd_unit().width
     huge = Operation(
         interleave.interleave_batch(width), {"x": "float"}, {"out": ("float", ("groups", 2**45))}, "x", {"size": 4}
     )

@@ -8,14 +8,14 @@ import math
 import numpy as np
 import pytest
 
-from mlphys.native import llvm, vector_math
-from mlphys.native.llvm import Function
+from mlphys.native import processor, vector_math
+from mlphys.native.llvm.function import Function
 from mlphys.numerics.activations import ACTIVATIONS, NumPyOps
 
 
 def mapped(write, x):
     """What `write(ir, vector)` computes elementwise; the size of x is a multiple of the SIMD width."""
-    width = llvm.simd_unit().width
+    width = processor.simd_unit().width
     ir = Function(("x", "out"), ("count",), width)
     with ir.loop(0, ir.integer("count")) as i:
         ir.store(ir.gep(ir.pointer("out"), (i, width)), write(ir, ir.load(ir.gep(ir.pointer("x"), (i, width)))))
@@ -41,6 +41,17 @@ def test_an_activation_keeps_to_its_limits_and_passes_nan(name):
     found = mapped(lambda ir, value: vector_math.activate(ir, name, value), x)
     with np.errstate(invalid="ignore"):  # logaddexp warns of what is not a number
         np.testing.assert_allclose(found, ACTIVATIONS[name].function(x.astype(float), NumPyOps), atol=2e-7)
+
+
+def test_a_piecewise_linear_activation_keeps_to_its_limits_and_passes_nan():
+    x = np.array([-np.inf, -1e30, np.nan, np.inf] * 4, np.float32)
+    for activation, expected in {
+        vector_math.PiecewiseLinear(0.0, 0.5): [0, 0, np.nan, np.inf],
+        vector_math.PiecewiseLinear(0.0, 0.0, 6.0): [0, 0, np.nan, 6],
+        vector_math.PiecewiseLinear(0.5): [-np.inf, -5e29, np.nan, np.inf],
+    }.items():
+        found = mapped(lambda ir, value, of=activation: vector_math.activate_with_slope(ir, of, value)[0], x)
+        np.testing.assert_allclose(found, np.tile(np.float32(expected), 4))
 
 
 @pytest.mark.parametrize("name", vector_math.SUPPORTED)

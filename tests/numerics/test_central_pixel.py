@@ -1,7 +1,9 @@
+import weakref
+
 import numpy as np
 import pytest
 
-from mlphys.numerics import central_pixel
+from mlphys.numerics import central_pixel, chunked
 from mlphys.numerics.chunked import lazy_array
 
 
@@ -22,6 +24,23 @@ def test_each_image_has_the_mean_target_of_the_training_images_of_its_colour():
     assert central_pixel.error(x, y, train, targets) == pytest.approx(1)
     streamed = lazy_array(30, (5, 5, 3), lambda rows: train[rows])
     assert central_pixel.error(x, y, streamed, targets) == pytest.approx(1)
+
+
+def test_of_images_on_disk_one_piece_at_a_time_is_in_memory(monkeypatch):
+    monkeypatch.setattr(chunked, "AT_ONCE", 10)
+    colours = np.eye(3, dtype=np.float32)[np.arange(40) % 3]
+    pieces = []
+
+    def fetch(rows):
+        assert len(rows) == 10
+        assert all(piece() is None for piece in pieces[:-1])
+        images = coloured(colours)[rows]
+        pieces.append(weakref.ref(images))
+        return images
+
+    x = coloured(colours)
+    assert central_pixel.error(x, colours, lazy_array(40, (5, 5, 3), fetch), colours) == pytest.approx(0)
+    assert len(pieces) == 4
 
 
 def test_a_target_that_follows_from_the_colour_has_a_small_error():

@@ -1,6 +1,6 @@
 import numpy as np
-import pytest
 
+from mlphys.numerics.class_probabilities import probability_metrics
 from mlphys.numerics.ensemble import coverage, negative_log, squared_errors
 
 
@@ -24,5 +24,11 @@ def test_scores_are_those_of_each_net_and_of_the_mean():
     labels = np.array([0, 1])
     np.testing.assert_allclose(negative_log(p, labels), -np.log([[0.5, 0.8], [1.0, 0.4]]))
     np.testing.assert_allclose(negative_log(p.mean(axis=0), labels), -np.log([0.75, 0.6]))
-    assert negative_log(p, np.array([1, 1]))[1, 0] == pytest.approx(-np.log(np.finfo(np.float32).tiny))
     np.testing.assert_allclose(squared_errors(p, np.zeros((2, 2))), [[0.25, 0.34], [0.5, 0.26]])
+
+
+def test_the_score_of_one_net_is_its_nll_in_metrics_also_where_the_right_class_has_no_probability():
+    p = np.array([[0.0, 1.0], [1e-30, 1.0], [0.3, 0.7]], np.float32)
+    labels = np.array([0, 0, 1])
+    for scores in (negative_log(p, labels), negative_log(p[None], labels)[0]):
+        assert scores.mean() == probability_metrics(labels, p, None)["nll"]

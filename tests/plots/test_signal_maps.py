@@ -66,6 +66,20 @@ def test_the_copies_of_an_enlarged_signal_are_drawn_around_it_and_nothing_is_dra
     assert value[kept][:4] == pytest.approx(np.repeat(value[layer == "input"][1:3], 2))
 
 
+def test_panels_tell_which_channels_they_have_and_the_caption_how_many_layers_are_left_out(tmp_path: Path):
+    kernels = ", ".join(["[[1, -2, 1]]"] * 7)
+    text = SIGNAL.replace("[[[1, -2, 1]], [[0, 1, 0]]]", f"[{kernels}]") + "        - AveragePooling2D: [1, 2]\n" * 3
+    weights = np.tile(np.array([1, -2, 1], np.float32).reshape(1, 3, 1, 1), 7)
+    with theme.applied():
+        (picture,) = SignalMaps().draw(written(tmp_path, text, [weights]))
+    titles = [axes.get_title(loc="left") for axes in picture.figure.axes]
+    assert titles[0] == "input"
+    assert titles[1:7] == [f"layers.1.FixedConv2D, channel {k} of 0 to 6" for k in range(6)]
+    assert titles[7:] == [f"layers.{k}.AveragePooling2D, channels 0 to 5 of 0 to 6" for k in (2, 3)]
+    assert "the last 2 of 5 layers are not drawn" in " ".join(picture.figure.get_supxlabel().split())
+    assert max(picture.table["channel"]) == 5
+
+
 def test_images_are_no_signals(tmp_path: Path):
     text = "    data: {name: digits}\n    model: {kind: transform, layers: [{MaxPooling2D: 2}]}\n"
     with pytest.raises(NotApplicable, match="no layer makes a signal of samples of 8 x 8 x 1"):

@@ -48,6 +48,17 @@ def test_of_single_runs_the_error_is_that_of_the_samples_and_noise_has_a_panel_o
     assert "bands are one standard error" in picture.figure.get_supxlabel().replace("\n", " ")
 
 
+def test_the_caption_names_the_split_of_each_change():
+    def caption(noise: dict[str, Any]) -> str:
+        both = {"shift": curve([0.9, 0.5]), "noise": noise}
+        (picture,) = against_changes([candidate("a", both), candidate("b", both)])
+        return " ".join(picture.figure.get_supxlabel().split())
+
+    assert caption(curve([0.9, 0.2], "noise")).startswith("test samples; shifts: mean over")
+    other = caption(curve([0.9, 0.2], "noise", split="validation"))
+    assert other.startswith("shift: test samples, noise: validation samples; shifts: mean over")
+
+
 def test_runs_that_were_not_measured_so_are_not_drawn():
     assert list(against_changes([candidate("a", {}), candidate("b", {})])) == []
 

@@ -54,7 +54,7 @@ def test_two_nets_are_compared_by_the_samples_that_only_one_has_right():
 
 def test_the_text_tells_the_keys_that_differ_and_says_it_in_a_sentence():
     text = mlphys("compare", classifier(right(0, 0.9)), classifier(right(0, 0.9), seed=7))
-    assert "small/1 is right on 0 samples that small/2 misses, and wrong on 0 that it has: as good, to 0" in text
+    assert "on 0 samples only small/1 is right, on 0 only small/2: they are as good, to 0" in text
     assert [line.split() for line in text.splitlines()[2:3]] == [["seed", "0", "7"]]
 
 
@@ -167,7 +167,10 @@ def test_weighted_runs_are_not_compared_with_runs_of_other_weights():
 def test_tables_for_papers_have_the_names_escaped():
     runs = [classifier(right(0, 0.9), name="my_net"), classifier(right(1, 0.8))]
     assert r"test & my\_net/1 & small/1 \\" in mlphys("compare", *runs, "--format", "latex")
-    assert "| test | my_net/1 | small/1 |" in mlphys("compare", *runs, "--format", "markdown")
+    table = mlphys("compare", *runs, "--format", "markdown")
+    assert "| test | my_net/1 | small/1 |" in table
+    assert "± is the sampling error" in table
+    assert "+-" not in table
 
 
 def test_runs_on_other_samples_are_not_compared():

@@ -214,7 +214,7 @@ def test_a_head_with_n_labels_sees_the_first_n_samples_and_no_other():
     again.run()
     assert changed(weights["head"], recorder.weights["head"]) == set()
     under_way = loop.PhaseInTraining(again, again.phases[-1], [], None)
-    assert (under_way.engine.samples, len(under_way.train_split)) == (30, 30)
+    assert (under_way.engine.samples, len(under_way.samples.train)) == (30, 30)
     # validation keeps all its labels
     p = training.network.head.classifier(digits().validation.x.reshape(40, 64)).numpy()
     right = (p.argmax(1) == digits().validation.y).mean()

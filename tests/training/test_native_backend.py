@@ -11,7 +11,7 @@ import pytest
 
 from mlphys import machine
 from mlphys.config.experiment import MODELS
-from mlphys.native import llvm
+from mlphys.native import processor
 from mlphys.networks.compiled import Measurement
 from mlphys.schema.data import Description, Split, Splits
 from mlphys.schema.training import Training as Settings
@@ -285,7 +285,7 @@ def test_large_batches_large_nets_and_machines_without_a_compiler_go_through_ten
     monkeypatch.setattr(native_chain, "LARGEST_NET", 64 * 16 + 16 * 10 - 1)
     assert NativeBackend.refusal(plan, 30, ()) == "more than 1183 weights"
     monkeypatch.undo()
-    monkeypatch.setattr(llvm, "simd_unit", lambda: None)
+    monkeypatch.setattr(processor, "simd_unit", lambda: None)
     assert NativeBackend.refusal(plan, 30, ()) == "nothing can be compiled for this processor"
 
 
@@ -320,7 +320,7 @@ def test_a_split_is_measured_as_by_keras_whose_layers_are_left_alone(case, monke
     under_way = loop.PhaseInTraining(training, training.phases[0], 0, None)
     under_way.begin(1)
     under_way.train(1)
-    split = under_way.validation_split
+    split = under_way.samples.validation
     found = under_way.engine.measurement(split)
     assert isinstance(found, NativeMeasurement)
     before = training.network.weight_arrays()

@@ -21,8 +21,9 @@ from mlphys.training import microbatches
 from mlphys.training.backend import choose
 from mlphys.training.engine import Engine
 from mlphys.training.native_backend import NativeBackend
-from mlphys.training.native_chain import Unsupported, dense_chain
+from mlphys.training.native_chain import dense_chain
 from mlphys.training.tensorflow_backend import TensorFlowBackend
+from mlphys.training.unsupported import Unsupported
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 60, None)
 VALUES = replace(DIGITS, classes=(), target_shape=(2,))

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+MOST_GROWTH = 1032  # no deflate stream grows by a larger factor
+
 
 @dataclass(frozen=True)
 class Described:

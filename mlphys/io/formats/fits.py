@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import bz2
 import contextlib
+import gzip
+import lzma
 import math
 import os
 import warnings
+import zlib
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -17,6 +21,8 @@ MOST_HDUS = 1000
 MOST_COLUMNS = 10_000
 MOST_AXES = 999  # of the standard
 BLOCK = 2880  # bytes
+PACKED: dict[bytes, Any] = {b"\x1f\x8b\x08": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\x00": lzma.open}
+ARCHIVES = (b"PK\x03\x04", b"\x1f\x9d")  # zip, and .Z
 
 
 def describe(file: BinaryIO) -> dict[str, Described]:
@@ -64,7 +70,7 @@ def _arrays(file: BinaryIO) -> Iterator[tuple[str, tuple[Any, str | None]]]:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if (axes := max(_numbers_of_axes(file), default=0)) > MOST_AXES:  # astropy would count to it
+        if (axes := max(_numbers_of_axes(_unpacked(file)), default=0)) > MOST_AXES:  # astropy would count to it
             raise Unreadable(f"a header with {axes} axes, more than {MOST_AXES}; copy it again")
         file.seek(0)
         try:
@@ -85,11 +91,22 @@ def _arrays(file: BinaryIO) -> Iterator[tuple[str, tuple[Any, str | None]]]:
                 yield name, (hdu, None)
 
 
+def _unpacked(file: BinaryIO) -> BinaryIO:
+    """The file, or what is packed in it: astropy reads that too, whatever the name of the file."""
+    file.seek(0)
+    begin = file.read(6)
+    file.seek(0)
+    if begin.startswith(ARCHIVES):
+        raise Unreadable("is an archive, zip or .Z; unpack it")
+    return next((opened(file) for magic, opened in PACKED.items() if begin.startswith(magic)), file)
+
+
 def _numbers_of_axes(file: BinaryIO) -> Iterator[int]:
     """NAXIS of each HDU, as far as the file is sound: what follows is refused by astropy."""
     from astropy.io import fits
 
-    with contextlib.suppress(EOFError, OSError, ValueError, TypeError, KeyError, OverflowError, fits.VerifyError):
+    damaged = (EOFError, OSError, ValueError, TypeError, KeyError, OverflowError, zlib.error, lzma.LZMAError)
+    with contextlib.suppress(*damaged, fits.VerifyError):
         for _ in range(MOST_HDUS):
             header = fits.Header.fromfile(file)
             yield (axes := int(header.get("NAXIS", 0)))

@@ -7,7 +7,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from mlphys.io.formats.content import Described, Unreadable, plain
+from mlphys.io.formats.content import MOST_GROWTH, Described, Unreadable, plain
 
 MOST_OBJECTS = 10_000
 DEEPEST = 50
@@ -26,6 +26,8 @@ def read(file: BinaryIO, names: list[str]) -> Iterator[np.ndarray]:
     with _opened(file) as root:
         found = dict(_datasets(root, {}))
         for name in names:
+            if refusal := _refusal(found[name]):
+                raise Unreadable(f"{name} {refusal}")
             yield _values(found[name])
 
 
@@ -95,6 +97,10 @@ def _refusal(dataset: Any) -> str:
             return f"is packed with {named}; mlphys reads gzip, shuffle and lzf; `h5repack -f GZIP=4 IN OUT` repacks it"
     if h5py.check_string_dtype(dataset.dtype) is None and dataset.dtype.kind not in "buifS":
         return f"holds {str(dataset.dtype)[:60]}; expected real numbers or text"
+    size, most = dataset.size * dataset.id.get_type().get_size(), MOST_GROWTH * dataset.file.id.get_filesize()
+    if size > most:  # chunks that were never written have a shape and no bytes
+        what = "text" if _is_text(dataset) else dataset.dtype
+        return f"claims the shape {dataset.shape} of {what}, which is more than the file can hold"
     return ""
 
 
@@ -105,6 +111,8 @@ def _is_text(dataset: Any) -> bool:
 
 
 def _values(dataset: Any) -> np.ndarray:
+    if dataset.dtype.kind == "S":
+        return plain(dataset[()].astype(f"S{min(dataset.dtype.itemsize, LONGEST_TEXT)}"))
     if _is_text(dataset):
         texts = [str(text)[:LONGEST_TEXT] for text in np.ravel(dataset.asstr(errors="replace")[()])]
         return np.array(texts, dtype=str).reshape(dataset.shape)

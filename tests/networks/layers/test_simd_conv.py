@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mlphys.native import llvm
-from mlphys.native.llvm import SimdUnit
+from mlphys.native import processor
+from mlphys.native.processor import SimdUnit
 from mlphys.networks.layers import simd_conv
+from mlphys.networks.layers.fusion import fuse
 
 NORMALIZED = 1e-4  # tolerance: differences of large sums
 ALL = 100.0  # a share of cores for which any number of channels counts as few
@@ -117,7 +118,7 @@ CASES = {
 def chain(library, layers, shape):
     """The model of layers of a library, of Keras where it lacks one."""
     made = [getattr(library, name, getattr(keras.layers, name))(*given, **more) for name, given, more in layers]
-    simd_conv.fuse(made)
+    fuse(made)
     model = keras.Sequential([keras.Input(shape), *made])
     rng = np.random.default_rng(0)
     for weight in model.weights:
@@ -175,7 +176,7 @@ def test_batch_interleaved_layers_give_what_keras_gives(name):
 )
 @pytest.mark.parametrize("samples", [1, 16, 21])
 def test_vectors_of_any_width_give_what_keras_gives(simd, name, samples, monkeypatch):
-    monkeypatch.setattr(llvm, "simd_unit", lambda: simd)
+    monkeypatch.setattr(processor, "simd_unit", lambda: simd)
     shape, layers, _ = CASES[name]
     x = tf.constant(np.random.default_rng(2).normal(size=(samples, *shape)), tf.float32)
     expected, _ = traced(chain(keras.layers, layers, shape), x, 0, training=True)
@@ -240,7 +241,7 @@ def test_the_output_of_a_normalization_beside_its_fused_pool_has_keras_gradient(
     def gradients(library):
         inputs = keras.Input((6, 6, 1))
         made = [library.Conv2D(3, 3), library.BatchNormalization(), library.AveragePooling2D(2)]
-        simd_conv.fuse(made)
+        fuse(made)
         between = made[1](made[0](inputs))
         model = keras.Model(inputs, [between, made[2](between)])
         model.set_weights([np.random.default_rng(0).normal(size=weight.shape) for weight in model.get_weights()])
@@ -273,10 +274,30 @@ def test_parts_of_a_batch_of_unknown_size_give_the_same_bytes():
         assert outputs(x[:samples]).numpy().tobytes() == whole[0][:samples].tobytes()
 
 
+def test_a_batch_of_fewer_vectors_than_parts_is_normalized_as_by_keras():
+    shape, layers, _ = CASES["normalized"]
+    x = tf.constant(np.random.default_rng(1).normal(size=(3, *shape)), tf.float32)
+
+    def results(library, share):
+        model = chain(library, layers, shape)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, *shape))])
+        def function(x):
+            with simd_conv.enabled(share, parts=3), tf.GradientTape() as tape:
+                outputs = model(x, training=True)
+                cost = tf.reduce_sum(tf.sin(3 * outputs))
+            return [outputs, *tape.gradient(cost, [weight.value for weight in model.trainable_variables])]
+
+        return [array.numpy() for array in function(x)], [weight.numpy() for weight in model.non_trainable_weights]
+
+    for found, expected in zip(results(simd_conv, ALL), results(keras.layers, 0.0), strict=True):
+        same(found, expected, NORMALIZED)
+
+
 def test_another_layer_than_the_fused_one_takes_the_plain_output():
     inputs = keras.Input((8, 8, 1))
     made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
-    simd_conv.fuse(made)
+    fuse(made)
     other = simd_conv.MaxPooling2D(4)
     between = made[0](inputs)
     model = keras.Model(inputs, [made[1](between), other(between), between])
@@ -329,24 +350,25 @@ def test_two_calls_end_in_the_same_bytes():
     assert all(a.tobytes() == b.tobytes() for a, b in zip(first, second, strict=True))
 
 
-def test_only_few_channels_are_worth_it_and_fewer_where_vectors_or_cores_are_idle():
-    layers = [("Conv2D", (20, 3), SAME)]
-    model = chain(simd_conv, layers, (6, 6, 20))
+@pytest.mark.parametrize("simd", [SimdUnit(16, 24), SimdUnit(8, 12), SimdUnit(4, 24)])
+def test_only_few_channels_are_worth_it_and_fewer_where_vectors_or_cores_are_idle(simd, monkeypatch):
+    monkeypatch.setattr(processor, "simd_unit", lambda: simd)
+    layers = [("Conv2D", (24, 3), SAME)]
+    model = chain(simd_conv, layers, (6, 6, 24))
 
     def ours(samples, share):
-        return bool(traced(model, tf.zeros((samples, 6, 6, 20)), share)[1])
+        return bool(traced(model, tf.zeros((samples, 6, 6, 24)), share)[1])
 
-    width = llvm.simd_unit().width
-    assert ours(width, 1.0)
-    assert not ours(width, 0.5)
-    assert not ours(width + 1, 1.0)
+    assert ours(simd.width, 1.0)
+    assert not ours(simd.width, 0.5)
+    assert not ours(simd.width + 1, 1.0)
 
 
 def test_when_disabled_or_without_a_compiler_the_layers_are_keras_own(monkeypatch):
     shape, layers, _ = CASES["average pool of 4"]
     x = tf.zeros((3, *shape))
     assert not traced(chain(simd_conv, layers, shape), x, 0.0)[1]
-    monkeypatch.setattr(llvm, "simd_unit", lambda: None)
+    monkeypatch.setattr(processor, "simd_unit", lambda: None)
     assert not traced(chain(simd_conv, layers, shape), x, ALL)[1]
 
 
@@ -354,7 +376,7 @@ def test_a_convolution_used_beside_its_fused_pooling_is_correct():
     """The model returns the convolution's output as well as the pooled one."""
     inputs = keras.Input((8, 8, 1))
     made = [simd_conv.Conv2D(3, 3, padding="same", activation="relu"), simd_conv.AveragePooling2D(2)]
-    simd_conv.fuse(made)
+    fuse(made)
     between = made[0](inputs)
     model = keras.Model(inputs, [between, made[1](between)])
     x = tf.constant(np.random.default_rng(1).normal(size=(5, 8, 8, 1)), tf.float32)

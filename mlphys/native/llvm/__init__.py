@@ -1,0 +1,1 @@
+"""Functions in LLVM IR, with the instruction names of LLVM's IRBuilder."""
