@@ -145,6 +145,22 @@ def test_a_few_values_far_outside_of_all_others_are_named_with_their_number(writ
     assert f"such as {wrong:g}" in remark
 
 
+def test_of_many_features_with_outliers_the_first_are_named_and_the_others_counted(write):
+    x = RANDOM.normal(size=(400, 5))
+    x[7] = 1e4
+    found = remarks(write(LINEAR, data={"validation": 0, "test": 0}, x=x, y=np.arange(400) % 2))
+    assert [remark.partition(":")[0] for remark in found[:3]] == ["x[", "x[", "x["]
+    assert found[3] == "2 more features have values far outside of all others"
+
+
+@pytest.mark.parametrize(("samples", "far"), [(19, 1), (400, 16)], ids=["few samples", "4 % are no outliers"])
+def test_far_values_are_no_outliers_where_little_is_known_or_many_are_far(write, samples, far):
+    x = RANDOM.normal(size=(samples, 3))
+    x[:far, 1] = 900
+    found = remarks(write(LINEAR, data={"validation": 0, "test": 0}, x=x, y=np.arange(samples) % 2))
+    assert not [remark for remark in found if "far outside of all others" in remark]
+
+
 @pytest.mark.parametrize(
     "x",
     [
@@ -174,6 +190,10 @@ def test_targets_far_from_mean_0_or_spread_1_are_remarked_with_the_line_to_add(w
     scaled = {"target_scaling": "standardize"}
     assert remarks(write(regressor(2), {"loss": "mean_squared_error"}, scaled, x=PROBABILITIES, y=y)) == []
     assert remarks(write(regressor(2), {"loss": "mean_squared_error"}, x=PROBABILITIES, y=y / y.std(axis=0))) == []
+
+
+def test_targets_that_are_all_equal_have_no_spread_to_be_remarked(write):
+    assert remarks(write(regressor(1), {"loss": "mean_squared_error"}, x=PROBABILITIES, y=np.ones((40, 1)))) == []
 
 
 def test_a_class_that_a_split_lacks_stops_the_run_with_the_counts_and_the_key(write):

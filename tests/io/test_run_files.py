@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -119,11 +118,3 @@ def test_a_status_that_no_training_writes_is_refused(content, why, tmp_path):
     with pytest.raises(UserError) as error:
         _ = RunFiles(tmp_path).status
     assert str(error.value) == f"{tmp_path / 'status.json'}: damaged: {why}"
-
-
-def test_a_name_of_a_class_that_is_no_text_is_refused_when_it_is_read(tmp_path):
-    data = facts(["a"])
-    data["splits"]["train"]["class_counts"] = {"\ud800": 1}
-    (tmp_path / "data.json").write_text(json.dumps(data))
-    with pytest.raises(UserError, match="damaged: a key is no text in UTF-8; retrain the experiment"):
-        _ = RunFiles(tmp_path).data
