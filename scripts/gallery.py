@@ -132,7 +132,7 @@ def _trained(shown: Shown) -> Path:
         shutil.rmtree(folder, ignore_errors=True)  # of a training that was interrupted
         loaded = load(shown.path(), (*shown.sets, "plots=[]"))
         train.trained(loaded, folder, Silence(), print, None, ("test",))
-        tensorflow.forget()
+        tensorflow.forget(frozenset())
     if shown.shift:
         robustness.measure(Run(folder), "test", shown.shift, None)
     return folder

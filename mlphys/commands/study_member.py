@@ -37,7 +37,7 @@ def train_member(order: Order, report: Report) -> Result:
 
     Raises OtherThreads where TensorFlow was started with others, and KeyboardInterrupt after a checkpoint.
     """
-    run, moved = Run(Path(order.directory)), None
+    run, moved, before = Run(Path(order.directory)), None, tensorflow.custom_gradients()
     try:
         loaded = validate(Document(order.config, order.source, {}))
         _require_threads(loaded, order.threads)
@@ -57,7 +57,7 @@ def train_member(order: Order, report: Report) -> Result:
     except Interrupted:
         raise KeyboardInterrupt from None
     finally:
-        tensorflow.forget()
+        tensorflow.forget(before)
 
 
 def _require_threads(loaded: ResolvedExperiment, threads: int) -> None:

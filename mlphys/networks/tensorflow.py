@@ -54,11 +54,24 @@ def fits(operation_threads: int | None, threads: int | None) -> bool:
     return _module is None or same or "TF_NUM_INTRAOP_THREADS" in os.environ
 
 
-def forget() -> None:
-    """Free what Keras keeps of the networks of this process, if there were any."""
+def custom_gradients() -> frozenset[str]:
+    """The names of the gradients of `tf.custom_gradient`, which TensorFlow keeps, each with the graph that it is of."""
+    if _module is None:
+        return frozenset()
+    from tensorflow.python.framework import ops
+
+    return frozenset(name for name in ops.gradient_registry.list() if name.startswith("CustomGradient-"))
+
+
+def forget(before: frozenset[str]) -> None:
+    """Free what Keras keeps of the networks of this process, if any, and custom gradients but those `before`."""
     if _module is None:
         return
     global _frozen
+    from tensorflow.python.framework import ops
+
+    for name in custom_gradients() - before:
+        del ops.gradient_registry._registry[name]
     _clear_session()
     gc.collect()
     if not _frozen:
