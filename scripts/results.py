@@ -34,8 +34,9 @@ from mlphys.commands.check import by_name
 from mlphys.config.pretrained import runs_before
 from mlphys.runs.run import Run
 from mlphys.schema.document import read
+from mlphys.studies import pictures as study_pictures
 from mlphys.studies.study_file import MemberRecord, StudyFile
-from scripts import results_page
+from scripts import pictures, results_page
 from scripts.catalogue import Row, rows
 from scripts.marked_tables import ROOT
 from scripts.measured import Measured, Metric, dependencies, known, write
@@ -59,7 +60,7 @@ def _trained(row: Row, folder: Path, seeds: int, depends: Mapping[str, str]) -> 
     place.mkdir(parents=True, exist_ok=True)
     if row.scan:
         study = place / "study"
-        mlphys(place, "sweep", _copy(row.config, place), "--workers", 1, *_into(study))
+        mlphys(place, "sweep", _copy(row.config, place), *_into(study))
         return of_study(row, study), _first(study)
     if runs_before(row.config):
         runs = [_after_its_sources(row.config, place / str(seed), seed) for seed in range(seeds)]
@@ -219,6 +220,15 @@ def draw_thumbnail(row: Row, run: Path) -> None:
     results_page.thumbnail(run / "figures" / f"{chosen}.png", row.id)
 
 
+def draw_scan(row: Row, study: Path) -> None:
+    """The metric against what a scan varies, in docs/images."""
+    assert row.config
+    content = StudyFile.model_validate_json((study / "study.json").read_text())
+    drawn, _ = study_pictures.draw(study_pictures.of_study(row.config.stem, content), study / "figures", ("png",))
+    if found := [path for path in drawn if path.stem == "metric_against_parameter"]:
+        pictures.keep(found[0], row.config.stem)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("ids", nargs="*", metavar="ID", help="rows; default: all")
@@ -274,7 +284,9 @@ def _chosen(catalogue: Sequence[Row], ids: Sequence[str]) -> list[Row]:
 def _keep(row: Row, found: Measured, run: Path) -> None:
     """Write a row's file and picture, and the pages with it."""
     write(found)
-    if not row.scan:
+    if row.scan:
+        draw_scan(row, run.parents[1])
+    else:
         draw_thumbnail(row, run)
     results_page.write_documents(rows(), known())
     took = found.took()
