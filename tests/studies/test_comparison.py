@@ -48,8 +48,10 @@ def test_two_nets_are_compared_by_the_samples_that_only_one_has_right():
     assert found["samples"] == SAMPLES
     assert "these two trained nets" in found["sentences"][0]
     assert found["sentences"][-1].startswith("Another seed may differ")
-    assert f"wrong on {theirs} that it has: better by " in found["sentences"][0]
-    assert f"wrong on {ours} that it has: worse by " in compared("small/2", "small/1")["sentences"][0]
+    only = f"on {ours} samples only small/1 is right, on {theirs} only small/2: small/1 is better by "
+    assert only in found["sentences"][0]
+    turned = f"on {theirs} samples only small/2 is right, on {ours} only small/1: small/2 is worse by "
+    assert turned in compared("small/2", "small/1")["sentences"][0]
 
 
 def test_the_text_tells_the_keys_that_differ_and_says_it_in_a_sentence():
