@@ -194,23 +194,17 @@ def _is_whole(path: Path) -> bool:
     """Whether a file begins and ends as a JPEG does: one that was cut off, or is none, does not."""
     try:
         checksum.regular(path)
-        return _has_both_ends(path, *_state(path))
+        return _has_both_ends(path, checksum.version(path))
     except (OSError, UserError):
         return False
 
 
-def _state(path: Path) -> tuple[int, int, int]:
-    """Inode, size and time of the last change, one of which changes with the content of a file."""
-    facts = path.stat()
-    return facts.st_ino, facts.st_size, facts.st_ctime_ns
-
-
 @lru_cache(maxsize=500_000)  # Galaxy Zoo 2 has 304,122 galaxies
-def _has_both_ends(path: Path, inode: int, size: int, changed: int) -> bool:
+def _has_both_ends(path: Path, version: checksum.Version) -> bool:
     """Read once, as long as the file does not change: a config is described several times."""
     with path.open("rb") as file:
         begins = file.read(len(BEGIN)) == BEGIN
-        file.seek(max(0, size - TAIL))
+        file.seek(max(0, path.stat().st_size - TAIL))
         return begins and END in file.read()
 
 
@@ -243,11 +237,11 @@ def _is_number(text: str) -> bool:
 def _votes(path: Path) -> tuple[Sequence[int], np.ndarray]:
     """GalaxyIDs and fractions (n, 37) of a CSV, in its order. Raises UserError for what is no such table."""
     checksum.regular(path)
-    return _parsed(path, *_state(path))
+    return _parsed(path, checksum.version(path))
 
 
 @lru_cache(maxsize=2)
-def _parsed(path: Path, inode: int, size: int, changed: int) -> tuple[Sequence[int], np.ndarray]:
+def _parsed(path: Path, version: checksum.Version) -> tuple[Sequence[int], np.ndarray]:
     """`_votes`, read once as long as the file does not change."""
     numbers: list[int] = []
     values = array("d")

@@ -13,6 +13,14 @@ from mlphys.errors import UserError
 
 LARGE, EMPTY = 1_000_000_000, 1_000  # bytes, and how many times fewer of them a file of holes has on the disk
 
+Version = tuple[int, int, int, int, int]  # of a file: a change of its content changes it
+
+
+def version(path: Path) -> Version:
+    """Device, inode, size and times of the last changes. Raises OSError."""
+    facts = path.stat()
+    return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
+
 
 def regular(path: Path) -> None:
     """Raise UserError unless `path` is a regular file: opening a pipe or a device may block.

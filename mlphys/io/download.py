@@ -19,7 +19,7 @@ TIMEOUT = 30  # seconds without a byte
 CHUNK = 1 << 16
 
 Progress = Callable[[int, int], None]  # bytes done, total bytes (0: unknown)
-Version = tuple[str, int, int, int, int, int]  # of a file: a change of its content changes it
+Version = tuple[str, checksum.Version]
 
 _verified: set[tuple[str, Version]] = set()  # by this process, with the checksum
 
@@ -93,10 +93,9 @@ def _fault(source: RemoteFile, path: Path) -> str | None:
 
 def _version(path: Path) -> Version | None:
     try:
-        status = path.stat()
+        return str(path), checksum.version(path)
     except OSError:
         return None
-    return str(path), status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _remedy(source: RemoteFile) -> str:

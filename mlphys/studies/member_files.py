@@ -73,12 +73,11 @@ def _needed(path: Path, source: RemoteFile | None = None) -> NeededFile:
 def _sha256(path: Path) -> str:
     """Computed once, as long as the file does not change: hundreds of members may need it."""
     checksum.regular(path)
-    facts = path.stat()
-    return _computed(path, facts.st_size, facts.st_mtime_ns)
+    return _computed(path, checksum.version(path))
 
 
 @lru_cache(maxsize=100_000)
-def _computed(path: Path, size: int, changed: int) -> str:
+def _computed(path: Path, version: checksum.Version) -> str:
     return checksum.sha256(path)
 
 
