@@ -5,6 +5,9 @@ FITS = import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2]
 
 SECONDS ?= 600
 
+# Python reads again what it has compiled: each worker and each process of a test would compile all it imports otherwise
+unexport PYTHONDONTWRITEBYTECODE
+
 VENV = .venv
 BIN = $(VENV)/bin
 # not bin/python, a link whose date is that of the Python it points to
@@ -42,8 +45,8 @@ test-configs: $(DEV) ## train every config on little data, evaluate it, draw its
 test-soak: $(DEV) ## kill ten trainings at random instants, resume them, compare every byte
 	$(PYTEST) -m soak -o faulthandler_timeout=0 tests/test_soak.py
 
-test-property: $(DEV) ## compare the steps of 500 random nets by machine code with TensorFlow's; five minutes
-	$(PYTEST) -m property tests/training/test_random_chains.py
+test-property: $(DEV) ## compare 500 random nets by machine code, and 200 on pages, with TensorFlow; five minutes
+	$(PYTEST) -m property tests/training/test_random_chains.py tests/report/test_layers_in_the_browser.py
 
 test-notebooks: $(DEV) ## run the notebooks of docs/; a fault in a cell fails
 	$(BIN)/python -m scripts.notebooks

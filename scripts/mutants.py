@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import functools
 import gc
 import hashlib
 import json
@@ -74,7 +75,8 @@ class Guard:
         return next((reason for key, reason in REASONS.items() if place.startswith(key)), "")
 
 
-def guards(path: Path) -> list[Guard]:
+@functools.cache  # the table counts those of every room
+def guards(path: Path) -> Sequence[Guard]:
     """All guards of a module that are inside of functions, in the order of the file."""
     source = path.read_bytes()
     tree = ast.parse(source)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -23,6 +24,9 @@ os.environ["XLA_FLAGS"] = "--xla_backend_optimization_level=0 --xla_llvm_disable
 os.environ["MLPHYS_CACHE"] = "off"
 # Tables fold on a narrow terminal, such as the one that a test process may have inherited.
 os.environ["COLUMNS"] = "120"
+
+# As the commands do: modules, graphs and tests make objects that stay, and Python would look through them after every 700.
+gc.set_threshold(50_000, 20, 20)
 
 TESTS = Path(__file__).parent
 
@@ -84,6 +88,17 @@ def _coarse_pictures() -> Iterator[None]:
         patch.setattr(theme, "DPI", 40)
         patch.setitem(theme.SETTINGS, "figure.dpi", 40)
         yield
+
+
+@pytest.fixture
+def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that want pictures and look at none of their numbers: the loss at 20 000 points, and chains of 800
+    steps, take seconds."""
+    from mlphys.plots import loss_surface, samples
+
+    monkeypatch.setattr(loss_surface, "FINE", 21)
+    monkeypatch.setattr(samples, "LINES", 2)
+    monkeypatch.setattr(samples, "EVERY", 4)
 
 
 @pytest.fixture(scope="session")

@@ -883,9 +883,9 @@ def test_a_shipped_config_is_right_and_its_completed_form_is_the_same_experiment
     assert dump(again.experiment.model_dump()) == complete.read_text()
 
 
-@pytest.mark.parametrize("name", shipped())
-def test_a_shipped_config_names_its_command_in_its_header(name):
-    assert f"# mlphys train configs/{name}.yaml" in shipped()[name].read_text()
+def test_a_shipped_config_names_its_command_in_its_header():
+    without = [name for name, path in shipped().items() if f"# mlphys train configs/{name}.yaml" not in path.read_text()]
+    assert without == []
 
 
 def test_completed_schedules_initializers_and_regularizers_read_back():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import functools
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ TEN = Description((8, 8, 1), tuple("0123456789"), 60, None)
 THREE = replace(TEN, classes=("0", "1", "2"))  # a kind that trains a net for each class takes a third of the time
 VALUES = replace(TEN, classes=(), target_shape=(2,))
 SETTINGS = {"optimizer": {"SGD": {"learning_rate": 0.02}}, "batch_size": 20, "epochs": 2}
+SEED = 3
 
 
 class Example:
@@ -90,13 +92,32 @@ def shapes_are_as_promised(kind: type[ModelKind]) -> None:
         assert seen == {name: (7, *shape) for name, shape in promised.items()}
 
 
+@dataclass(frozen=True)
+class Trained:
+    """The example of a kind, built and trained; `kept` has its checkpoints."""
+
+    example: Example
+    network: Network
+    initial: dict[str, np.ndarray]
+    kept: Memory
+
+
+def train_example(kind: type[ModelKind]) -> Trained:
+    example = Example(kind)
+    network = example.build(SEED)
+    initial = {name: value.copy() for name, value in network.weight_arrays().items()}
+    return Trained(example, network, initial, example.train(network))
+
+
+# tracing takes most of the time of these trainings: checks that change no weight look at the same one
+trained_once = functools.lru_cache(maxsize=1)(train_example)
+
+
 def the_seed_decides_every_byte(kind: type[ModelKind]) -> None:
-    example, found = Example(kind), []
-    for _ in range(2):
-        network = example.build(seed=3)
-        initial = network.weight_arrays()
-        example.train(network)
-        found.append([value.tobytes() for value in (*initial.values(), *network.weight_arrays().values())])
+    found = []
+    for trained in (trained_once(kind), train_example(kind)):
+        weights = (*trained.initial.values(), *trained.network.weight_arrays().values())
+        found.append([value.tobytes() for value in weights])
     assert found[0] == found[1]
 
 
@@ -150,27 +171,23 @@ def every_backend_that_accepts_it_takes_the_same_step(kind: type[ModelKind]) -> 
 
 def all_that_a_step_changes_is_a_named_variable(kind: type[ModelKind]) -> None:
     """Training resumed from a checkpoint in the middle ends with the same bytes."""
-    example = Example(kind)
-    first = example.build()
-    start = first.weight_arrays()
-    whole = example.train(first)
-    middle = (len(whole.checkpoints) - 1) // 2
-    for checkpoint in whole.checkpoints[middle : middle + 1]:  # a transform has none
-        network = example.build()
-        network.load_weights(start)
-        example.train(network, checkpoint)
+    first = trained_once(kind)
+    middle = (len(first.kept.checkpoints) - 1) // 2
+    for checkpoint in first.kept.checkpoints[middle : middle + 1]:  # a transform has none
+        network = first.example.build(SEED)
+        network.load_weights(first.initial)
+        first.example.train(network, checkpoint)
+        expected = first.network.weight_arrays()
         for name, value in network.weight_arrays().items():
-            assert value.tobytes() == first.weight_arrays()[name].tobytes(), name
+            assert value.tobytes() == expected[name].tobytes(), name
 
 
 def saved_and_restored_is_equal(kind: type[ModelKind]) -> None:
-    example = Example(kind)
-    network = example.build()
-    example.train(network)
-    other = example.build(seed=5)
-    other.load_weights({name: value.copy() for name, value in network.weight_arrays().items()})
-    theirs = example.predictions(other)
-    for name, value in example.predictions(network).items():
+    first = trained_once(kind)
+    other = first.example.build(seed=5)
+    other.load_weights({name: value.copy() for name, value in first.network.weight_arrays().items()})
+    theirs = first.example.predictions(other)
+    for name, value in first.example.predictions(first.network).items():
         assert value.tobytes() == theirs[name].tobytes(), name
 
 

@@ -14,6 +14,7 @@ from mlphys.errors import Refusal, UserError
 from mlphys.io.history import History
 from mlphys.models import rbm
 from mlphys.networks.autodiff import gradient
+from mlphys.plots import samples as samples_plot
 from mlphys.runs.run import Run
 from mlphys.schema.data import Description, Split
 from mlphys.schema.document import dump, read
@@ -256,6 +257,7 @@ def run(tmp_path_factory) -> Run:
     path = tmp_path_factory.mktemp("trained")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(path)
+        patch.setattr(samples_plot, "LINES", 2)  # each is traced
         Path("rbm.yaml").write_text(dump(CONFIG))
         mlphys("train", "rbm.yaml", "--quiet", "--no-report", "--out", "run")
         mlphys("evaluate", "run", "--no-plots")
@@ -306,6 +308,7 @@ def test_samples_of_ones_own_get_codes_and_free_energies(run, tmp_path):
     assert len(first["code"]) == 10
 
 
+@pytest.mark.usefixtures("few_points")
 def test_a_gaussian_machine_learns_standardized_data_and_has_no_pseudo_likelihood(run, tmp_path):
     data = CONFIG["data"] | {"preprocess": ["standardize"]}
     model = {"kind": "rbm", "hidden": 10, "visible": "gaussian"}

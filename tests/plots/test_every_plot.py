@@ -27,6 +27,7 @@ def examples(tmp_path_factory) -> ExampleRuns:
     return ExampleRuns(tmp_path_factory.mktemp("examples"))
 
 
+@pytest.mark.usefixtures("few_points")
 @every
 def test_a_plot_of_its_example_draws_pictures_named_after_itself_beside_their_numbers(
     name: str, examples: ExampleRuns, tmp_path: Path

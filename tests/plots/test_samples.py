@@ -7,6 +7,7 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.models.rbm import RBM
+from mlphys.plots import samples
 from mlphys.plots.samples import Samples
 from mlphys.schema.data import Split
 from tests.plots.runs import ASKED, MadeRun, config, written
@@ -45,14 +46,16 @@ def test_the_table_has_every_drawn_number():
     np.testing.assert_allclose(table["value"], (table["sample"] + table["steps"] / 100) / 100)
 
 
-def test_chains_of_a_machine_that_prefers_nothing_forget_where_they_began(tmp_path: Path):
+def test_chains_of_a_machine_that_prefers_nothing_forget_where_they_began(tmp_path: Path, monkeypatch):
     """Without weights every value is 0 or 1 with probability 1/2, whatever came before."""
+    monkeypatch.setattr(samples, "LINES", 2)  # each is traced
     zeros = [np.zeros((64, 3)), np.zeros(64), np.zeros(3)]
     run = written(tmp_path, ASKED["samples"], zeros)
     assert set(next(Samples().draw(run)).table["value"]) == {0.5}
 
 
-def test_drawing_twice_gives_the_same_picture(tmp_path: Path):
+def test_drawing_twice_gives_the_same_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(samples, "LINES", 2)  # each is traced
     random = np.random.default_rng(0)
     weights = [random.normal(size=shape) for shape in ((64, 3), (64,), (3,))]
     run = written(tmp_path, ASKED["samples"], weights)
