@@ -25,7 +25,7 @@ os.environ["MLPHYS_CACHE"] = "off"
 # Tables fold on a narrow terminal, such as the one that a test process may have inherited.
 os.environ["COLUMNS"] = "120"
 
-# As the commands do: modules, graphs and tests make objects that stay, and Python would look through them after every 700.
+# As the commands do: modules, graphs and tests make objects that stay, and Python looks through them after every 700.
 gc.set_threshold(50_000, 20, 20)
 
 TESTS = Path(__file__).parent

@@ -44,9 +44,7 @@ def test_the_evidence_of_a_linear_net_is_its_weights_times_what_the_sample_has_m
 
 def test_its_sums_are_the_differences_of_the_scores_and_come_closer_with_more_steps(tmp_path: Path):
     run = random_run(tmp_path, IMAGES.replace("relu", "tanh"))
-    rough, fine = (
-        found(run, per_class=1, steps=steps).numbers["largest_incompleteness"] for steps in (2, 100)
-    )
+    rough, fine = (found(run, per_class=1, steps=steps).numbers["largest_incompleteness"] for steps in (2, 100))
     assert fine < 1e-3
     assert fine < rough / 30
 

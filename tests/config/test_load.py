@@ -884,8 +884,8 @@ def test_a_shipped_config_is_right_and_its_completed_form_is_the_same_experiment
 
 
 def test_a_shipped_config_names_its_command_in_its_header():
-    without = [name for name, path in shipped().items() if f"# mlphys train configs/{name}.yaml" not in path.read_text()]
-    assert without == []
+    texts = {name: path.read_text() for name, path in shipped().items()}
+    assert [name for name, text in texts.items() if f"# mlphys train configs/{name}.yaml" not in text] == []
 
 
 def test_completed_schedules_initializers_and_regularizers_read_back():
