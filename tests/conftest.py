@@ -60,6 +60,11 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
             item.add_marker(pytest.mark.slow)
 
 
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays: neither Python nor pytest, at its end, looks through it any more."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _without_usual_pictures() -> Iterator[dict[type, tuple[str, ...]]]:
     """Most tests name no pictures and look at none: drawing the usual ones would take longer than their trainings."""
@@ -99,6 +104,18 @@ def few_points(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(loss_surface, "FINE", 21)
     monkeypatch.setattr(samples, "LINES", 2)
     monkeypatch.setattr(samples, "EVERY", 4)
+
+
+@pytest.fixture
+def few_images(few_points: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests that draw every picture and look at none: laying out a page of a hundred images takes seconds."""
+    from mlphys.plots import interpolation, reconstructions, reconstructions_by_code_size, stages, traversals
+
+    for plots in (reconstructions, reconstructions_by_code_size, stages, traversals):
+        monkeypatch.setattr(plots, "MOST", 2)
+    monkeypatch.setattr(traversals, "ACROSS", 3)
+    monkeypatch.setattr(interpolation, "PAIRS", 2)
+    monkeypatch.setattr(interpolation, "STEPS", 3)
 
 
 @pytest.fixture(scope="session")

@@ -586,7 +586,7 @@ OTHER_KINDS = {
 }
 
 
-@pytest.mark.usefixtures("few_points")
+@pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize("kind", OTHER_KINDS)
 def test_the_other_kinds_are_trained_resumed_to_the_same_bytes_evaluated_and_drawn(folder, kind):
     Path("other.yaml").write_text(dump({"name": "other", **OTHER_KINDS[kind]}))

@@ -96,7 +96,7 @@ def test_a_denoising_run_keeps_and_measures_what_is_made_of_corrupted_samples():
     assert json.loads(Path("run/metrics.json").read_text())["test"] == metrics
 
 
-@pytest.mark.usefixtures("few_points")
+@pytest.mark.usefixtures("few_images")
 @pytest.mark.parametrize("config", [STACKED, WITH_HEAD], ids=["autoencoder", "classifier"])
 def test_a_stacked_run_killed_between_two_phases_goes_on_to_the_same_bytes_and_is_measured_and_drawn(config):
     said("train", written(config), "--out", "whole", "--no-report")
