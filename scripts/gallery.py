@@ -75,7 +75,7 @@ GALLERY = (
     Shown("convolution_theorem", (), ("convolution_theorem",)),
     Shown("fit_absolute", ("residuals", "predicted_against_true")),
     Shown("rbm_mnist", ("samples",), (), ("data.train=10000", "training.epochs=1")),
-    Shown("circles_in_one_pass_conv", ("interpolation", "traversals")),
+    Shown("autoencoder_8_mnist", ("interpolation", "traversals")),
     Shown("not_competitive_with_jpeg", (), ("rate_distortion",), ("data.train=10000", "training.epochs=10")),
     Shown("ising_pca", (), ("transition",)),
 )  # fmt: skip
