@@ -45,7 +45,7 @@ test-configs: $(DEV) ## train every config on little data, evaluate it, draw its
 test-soak: $(DEV) ## kill ten trainings at random instants, resume them, compare every byte
 	$(PYTEST) -m soak -o faulthandler_timeout=0 tests/test_soak.py
 
-test-property: $(DEV) ## compare 500 random nets by machine code, and 200 on pages, with TensorFlow; five minutes
+test-property: $(DEV) ## compare 500 random nets by machine code, and 180 on pages, with TensorFlow; five minutes
 	$(PYTEST) -m property tests/training/test_random_chains.py tests/report/test_layers_in_the_browser.py
 
 test-notebooks: $(DEV) ## run the notebooks of docs/; a fault in a cell fails

@@ -20,6 +20,7 @@ from mlphys.errors import UserError
 from mlphys.schema.document import dump
 
 DATA = {"name": "digits", "train": 200, "validation": 50, "test": 60}
+WHOLE_BATCHES = {"loss": "binary_crossentropy", "batch_size": 50}  # a last one that is smaller takes a second graph
 STACKED: dict[str, Any] = {
     "name": "stacked",
     "data": DATA,
@@ -30,13 +31,13 @@ STACKED: dict[str, Any] = {
             {"encoder": [{"Dense": {"units": 6, "activation": "sigmoid"}}], "tied": True},
         ],
     },
-    "training": {"loss": "binary_crossentropy", "phases": {"pretrain": {"epochs": 2}, "fine_tune": {"epochs": 1}}},
+    "training": {**WHOLE_BATCHES, "phases": {"pretrain": {"epochs": 2}, "fine_tune": {"epochs": 1}}},
     "plots": ["reconstructions"],
 }
 WITH_HEAD = {
     **STACKED,
     "model": {**STACKED["model"], "head": [{"Dense": {"units": 10, "activation": "softmax"}}]},
-    "training": {"loss": "binary_crossentropy", "phases": {"pretrain": {"epochs": 2}, "head": {"epochs": 3}}},
+    "training": {**WHOLE_BATCHES, "phases": {"pretrain": {"epochs": 2}, "head": {"epochs": 3}}},
     "plots": ["confusion_matrix"],
 }
 DENOISING = {
@@ -49,7 +50,7 @@ DENOISING = {
         "tied": True,
         "corruption": {"masking": 0.3},
     },
-    "training": {"epochs": 2},
+    "training": {"epochs": 2, "batch_size": 50},
     "plots": ["reconstructions"],
 }
 

@@ -23,7 +23,7 @@ from mlphys.schema.shapes import Row, trace
 from tests.helpers.browser import Browser
 
 SAMPLES = 2
-FEW, NETS = 100, 300  # each takes .05 s
+FEW, NETS = 120, 300  # building one takes .05 s
 Drawn = Callable[[np.random.Generator, tuple[int, ...]], Any]  # of the shape that a layer takes
 ACTIVATIONS = get_args(ActivationName)
 IMAGE, SEQUENCE, VECTOR = (7, 6, 3), (9, 3), (12,)
