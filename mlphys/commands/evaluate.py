@@ -23,12 +23,12 @@ from mlphys.numerics.metrics import (
     denoising,
     drawn_losses,
     gap,
-    mean_and_stderr,
     of_draws,
     of_samples,
     pixel_errors,
 )
 from mlphys.numerics.randomness import rng
+from mlphys.numerics.uncertainty import mean_and_stderr
 from mlphys.runs import evaluations
 from mlphys.runs.page_samples import PageSamples
 from mlphys.runs.page_samples import read as read_page_samples

@@ -21,7 +21,8 @@ from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics import pca
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
-from mlphys.numerics.metrics import code_statistics, reconstruction
+from mlphys.numerics.code_statistics import code_statistics
+from mlphys.numerics.metrics import reconstruction
 from mlphys.schema.autoencoding import Corruption
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, Shape

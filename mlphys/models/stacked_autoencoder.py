@@ -29,7 +29,9 @@ from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.stage import Stage
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
-from mlphys.numerics.metrics import PER_CLASS, classification, code_statistics, reconstruction, surest_mistakes
+from mlphys.numerics.code_statistics import code_statistics
+from mlphys.numerics.metrics import PER_CLASS, classification, reconstruction
+from mlphys.numerics.shown_samples import surest_mistakes
 from mlphys.schema.data import DataRequirements, Description, Split
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.graph import Arrays as Weights
