@@ -33,7 +33,8 @@ from mlphys.runs import evaluations
 from mlphys.runs.page_samples import PageSamples
 from mlphys.runs.page_samples import read as read_page_samples
 from mlphys.runs.run import MOST_SHOWN, Run
-from mlphys.schema.data import Description, Split, Splits
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.training import Training
 
 MOST_COMPARED = 10_000  # training samples

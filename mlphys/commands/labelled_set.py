@@ -15,9 +15,10 @@ from mlphys.io import image_files, sample_files
 from mlphys.numerics import chunked
 from mlphys.runs.provenance import OtherData
 from mlphys.runs.run import Run
-from mlphys.schema.data import Dataset, Split
+from mlphys.schema.data import Dataset
 from mlphys.schema.layers import text
 from mlphys.schema.messages import suggestion
+from mlphys.schema.samples import Split
 from mlphys.schema.units import Units
 
 

@@ -20,8 +20,9 @@ from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.networks import tensorflow
 from mlphys.runs.run import Run
-from mlphys.schema.data import Dataset, Splits
+from mlphys.schema.data import Dataset
 from mlphys.schema.document import Document
+from mlphys.schema.samples import Splits
 from mlphys.studies.executor import Epoch, Order, OtherThreads, Report, Result, Stopped
 from mlphys.studies.search import compared_at
 from mlphys.studies.study_file import main_metrics

@@ -11,9 +11,10 @@ from pydantic import field_validator
 from mlphys.datasets._scikit_learn import data_file
 from mlphys.errors import UserError
 from mlphys.io import checksum, image_files
-from mlphys.schema.data import Dataset, Description, Samples
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.fields import Count
 from mlphys.schema.paths import absolute
+from mlphys.schema.samples import Samples
 
 PHOTOGRAPH = (427, 640)  # height and width of scikit-learn's
 

@@ -11,7 +11,7 @@ from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data import splits
 from mlphys.errors import UserError
 from mlphys.io import checksum
-from mlphys.schema.data import Splits
+from mlphys.schema.samples import Splits
 
 
 class OtherData(UserError):

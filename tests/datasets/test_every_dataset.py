@@ -11,7 +11,8 @@ from mlphys.data.splits import fingerprint, split
 from mlphys.io.download import locate
 from mlphys.numerics import chunked
 from mlphys.schema import registry
-from mlphys.schema.data import Dataset, Description, RemoteFile, Samples
+from mlphys.schema.data import Dataset, Description, RemoteFile
+from mlphys.schema.samples import Samples
 from tests.helpers.made_up_entry import mlphys_with
 
 PACKAGE = "mlphys.datasets"
@@ -108,7 +109,8 @@ from typing import Literal
 
 import numpy as np
 
-from mlphys.schema.data import Description, Generated, Samples
+from mlphys.schema.data import Description, Generated
+from mlphys.schema.samples import Samples
 
 
 class Ramp(Generated):

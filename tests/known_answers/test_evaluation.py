@@ -15,7 +15,8 @@ from mlphys.numerics.bootstrap import stderr_of_means
 from mlphys.numerics.code_statistics import code_statistics
 from mlphys.numerics.metrics import explained_variance, gap, of_draws
 from mlphys.numerics.uncertainty import mean_stderr
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 
 POINTS = Description((4,), (), 500, None)
