@@ -52,7 +52,7 @@ def read(run: Run, path: Path) -> LabelledSet:
     images for each class. Raises UserError where classes or shapes are not those of the run.
     """
     data = run.config.data
-    if "path" in type(data).model_fields:
+    if data.PATH_KEYS:
         return _of_dataset(run, data, path)
     if path.is_dir():
         return _of_images(run, path)

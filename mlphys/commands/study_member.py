@@ -122,7 +122,7 @@ def _read(loaded: ResolvedExperiment, say: Say) -> tuple[Splits, dict[str, Any]]
     """
     global _latest
     data = loaded.experiment.data
-    if "path" in type(data).model_fields:
+    if data.PATH_KEYS:
         return read_data(loaded, say)
     if _latest is None or _latest[0] != data:
         _latest = None  # no two at once in memory

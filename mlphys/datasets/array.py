@@ -57,6 +57,7 @@ class Arrays(Dataset):
 
     HAS_COLUMNS: ClassVar[bool] = True
     OWN_FILES: ClassVar[bool] = True
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ("path",)
 
     name: Literal["array"]
     path: str

@@ -45,6 +45,7 @@ class GalaxyZoo(Dataset):
     """
 
     OWN_FILES: ClassVar[bool] = True
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ("path", "votes")
 
     name: Literal["galaxy_zoo"]
     path: str

@@ -47,6 +47,7 @@ class ImageFolder(Dataset):
     """
 
     OWN_FILES: ClassVar[bool] = True
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ("path",)
 
     name: Literal["image_folder"]
     path: str

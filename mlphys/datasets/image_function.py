@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_validator
@@ -27,6 +27,8 @@ class ImageFunction(Dataset):
     null is a photograph from scikit-learn. An image with more than `size` pixels on its longer
     side is reduced to it; null keeps the size. Transparent pixels are white.
     """
+
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ("path",)
 
     name: Literal["image_function"]
     path: str | None = None

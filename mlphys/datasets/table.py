@@ -80,6 +80,7 @@ class Table(Dataset):
 
     HAS_COLUMNS: ClassVar[bool] = True
     OWN_FILES: ClassVar[bool] = True
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ("path",)
 
     name: Literal["table"]
     path: str

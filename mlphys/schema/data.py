@@ -116,6 +116,7 @@ class Dataset(Spec, ABC):
     HAS_COLUMNS: ClassVar[bool] = False  # of which `split: {by: column}` can name one
     LICENCE: ClassVar[str | None] = None  # of the samples, as their authors state it; None: not known
     OWN_FILES: ClassVar[bool] = False  # the user's files: their order, labels and values may be any
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ()  # keys that name the user's files or folders; `--data` replaces `path`
 
     name: str
     """Which dataset; `mlphys list datasets` describes them. Example: mnist"""
