@@ -47,7 +47,7 @@ class Shown:
 
 # In the order in which they are trained: those that the pages of the lectures show come first.
 GALLERY = (
-    Shown("conv_digits", ("learning_curves", "confusion_matrix", "misclassified", "reliability", "roc",
+    Shown("conv_digits", ("learning_curves", "misclassified", "reliability", "roc",
                           "precision_recall", "feature_maps")),
     Shown("spirals", ("decision_boundary",)),
     Shown("pca_cloud", ("data_cloud",)),
@@ -58,11 +58,11 @@ GALLERY = (
     Shown("linear_sparse_patches", ("code_histogram",), ("gabor", "spectra", "ica_comparison")),
     Shown("squares_two_kinds", ("latent_tsne",)),
     Shown("stacked_circles", ("stages",)),
-    Shown("dense_mnist", (), ("class_evidence", "occlusion")),
+    Shown("dense_mnist", ("confusion_matrix",), ("class_evidence", "occlusion")),
     Shown("pca_mnist", ("components",)),
     Shown("conv_mnist", ("filters", "accuracy_against"), ("invariance", "saliency", "maximal_excitation"), shift=8),
-    Shown("vanishing_gradients", ("gradient_norms", "saturation", "weight_norms"), ("activations", "gradient_flow"),
-          ("training.epochs=3",)),
+    Shown("vanishing_gradients", ("gradient_norms",), ("activations", "gradient_flow"), ("training.epochs=3",)),
+    Shown("dense_mnist_sigmoid", ("saturation", "weight_norms"), (), ("training.track=[saturation, weight_norms]",)),
     Shown("kmeans_mnist", ("centroids",), (), ("data.train=10000",)),
     Shown("dense_autoencoder_mnist", (), ("pca_comparison",), ("data.train=10000",)),
     Shown("decoder_smoothing_patches", (), ("decoder_smoothing",)),
@@ -75,7 +75,7 @@ GALLERY = (
     Shown("convolution_theorem", (), ("convolution_theorem",)),
     Shown("fit_absolute", ("residuals", "predicted_against_true")),
     Shown("rbm_mnist", ("samples",), (), ("data.train=10000", "training.epochs=1")),
-    Shown("circles_in_one_pass_conv", ("interpolation", "traversals")),
+    Shown("autoencoder_8_mnist", ("interpolation", "traversals")),
     Shown("not_competitive_with_jpeg", (), ("rate_distortion",), ("data.train=10000", "training.epochs=10")),
     Shown("ising_pca", (), ("transition",)),
 )  # fmt: skip

@@ -29,12 +29,14 @@ from typing import Any
 
 import yaml
 
-from mlphys.commands import evaluate, plot
+from mlphys.commands import evaluate, plot, robustness
 from mlphys.commands.check import by_name
 from mlphys.config.pretrained import runs_before
 from mlphys.runs.run import Run
 from mlphys.schema.document import read
 from mlphys.studies import pictures as study_pictures
+from mlphys.studies.candidates import Candidate, candidates
+from mlphys.studies.changed_samples import against_changes
 from mlphys.studies.study_file import MemberRecord, StudyFile
 from scripts import pictures, results_page
 from scripts.catalogue import Row, rows
@@ -44,6 +46,8 @@ from scripts.measured import Measured, Metric, dependencies, known, write
 SEEDS = 5
 REMARKS = ("about", "expect", "published", "analysis")  # of which a study that is resumed may know another version
 BESIDE = ("mse", "pca_mse")
+# scans that ask for the accuracy on changed samples: how `mlphys evaluate` changes them
+CHANGED: dict[str, dict[str, Any]] = {"shifts_mnist": {"shift": 8}, "noise_mnist": {"noise": 1.0}}
 
 
 def measured(row: Row, folder: Path, seeds: int) -> tuple[Measured, Path]:
@@ -221,12 +225,27 @@ def draw_thumbnail(row: Row, run: Path) -> None:
 
 
 def draw_scan(row: Row, study: Path) -> None:
-    """The metric against what a scan varies, in docs/images."""
+    """The metric against what a scan varies, or against how far samples are changed, in docs/images."""
     assert row.config
-    content = StudyFile.model_validate_json((study / "study.json").read_text())
-    drawn, _ = study_pictures.draw(study_pictures.of_study(row.config.stem, content), study / "figures", ("png",))
-    if found := [path for path in drawn if path.stem == "metric_against_parameter"]:
-        pictures.keep(found[0], row.config.stem)
+    name = row.config.stem
+    if name in CHANGED:
+        drawings = [lambda: against_changes(_on_changed_samples(study, **CHANGED[name]))]
+    else:
+        content = StudyFile.model_validate_json((study / "study.json").read_text())
+        drawings = study_pictures.of_study(name, content)
+    drawn, _ = study_pictures.draw(drawings, study / "figures", ("png",))
+    for path in drawn:
+        if path.name in ("metric_against_parameter.png", "accuracy_against.png"):
+            pictures.keep(path, name)
+
+
+def _on_changed_samples(study: Path, shift: int | None = None, noise: float | None = None) -> list[Candidate]:
+    """The points of a study, of which each member was measured on changed test samples; named by what varies."""
+    points = candidates([str(study)])
+    for run in (run for point in points for run in point.runs):
+        if not all(run.robustness(name) for name, amount in (("shift", shift), ("noise", noise)) if amount):
+            robustness.measure(run, "test", shift, noise)
+    return [replace(point, name=point.name.rpartition("=")[2].rstrip(")")) for point in points]
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -35,7 +35,8 @@ class AccuracyAgainst(Plot):
             raise NotApplicable(f"nothing measured; `mlphys evaluate {run.path} --shift 8 --noise 1` does")
         metric, samples = next(iter(curves.values()))["metric"], _samples(run, curves)
         width, title = max(5.8 * len(curves), 7), f"{run.name}: {metric} of changed samples"
-        figure, panels = theme.row(len(curves), width, 5.2, title, _caption(curves), sharey=True)
+        caption = f"{how_changed(curves)}; the band is one standard error"
+        figure, panels = theme.row(len(curves), width, 5.2, title, caption, sharey=True)
         for (name, curve), axes in zip(curves.items(), panels, strict=True):
             _panel(axes, name, curve, run.metrics.get(curve["split"], {}))
             axes.set_title(samples[name], loc="left", color=theme.GREY)
@@ -62,12 +63,13 @@ def _samples(run: RunView, curves: Mapping[str, Mapping[str, Any]]) -> dict[str,
     }
 
 
-def _caption(curves: Mapping[str, Any]) -> str:
+def how_changed(curves: Iterable[str]) -> str:
+    """`shift: ...; noise: ...`: what each of these changes does to a sample."""
     captions = {
         "shift": "shift: mean over left, right, up and down, zero-padded",
         "noise": "noise: Gaussian, added to every value",
     }
-    return "; ".join([*(captions[name] for name in curves), "the band is one standard error"])
+    return "; ".join(captions[name] for name in curves)
 
 
 def _panel(axes: Axes, name: str, curve: Mapping[str, Any], measured: Mapping[str, Any]) -> None:

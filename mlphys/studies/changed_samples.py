@@ -11,7 +11,7 @@ from mlphys.errors import NotApplicable
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
 from mlphys.numerics.over_seeds import over_seeds
-from mlphys.plots.accuracy_against import AMOUNTS, CHANGES
+from mlphys.plots.accuracy_against import AMOUNTS, CHANGES, how_changed
 from mlphys.studies.candidates import Candidate
 
 
@@ -28,7 +28,7 @@ def against_changes(candidates: Sequence[Candidate]) -> Iterator[Picture]:
         raise NotApplicable(f"{len(candidates)} curves are more than {len(theme.LINES)} colours tell apart")
     metric, several = next(iter(found.values()))[0][0]["metric"], any(len(one.runs) > 1 for one in candidates)
     splits = _named({name: curves[0][0]["split"] for name, curves in found.items()})
-    caption = f"{splits}; shifts: mean over left, right, up and down, zero-padded; bands are "
+    caption = f"{splits}; {how_changed(found)}; bands are "
     caption += "the standard error of the mean over seeds" if several else "one standard error"
     width = max(6 * len(found), 7.5)
     figure, panels = theme.row(len(found), width, 5.6, f"{metric} of changed samples", caption, sharey=True)

@@ -54,9 +54,15 @@ def test_the_caption_names_the_split_of_each_change():
         (picture,) = against_changes([candidate("a", both), candidate("b", both)])
         return " ".join(picture.figure.get_supxlabel().split())
 
-    assert caption(curve([0.9, 0.2], "noise")).startswith("test samples; shifts: mean over")
+    assert caption(curve([0.9, 0.2], "noise")).startswith("test samples; shift: mean over")
     other = caption(curve([0.9, 0.2], "noise", split="validation"))
-    assert other.startswith("shift: test samples, noise: validation samples; shifts: mean over")
+    assert other.startswith("shift: test samples, noise: validation samples; shift: mean over")
+
+
+def test_the_caption_explains_the_changes_that_are_drawn():
+    (picture,) = against_changes([candidate(name, {"noise": curve([0.9, 0.2], "noise")}) for name in "ab"])
+    assert "zero-padded" not in picture.figure.get_supxlabel()
+    assert "Gaussian" in picture.figure.get_supxlabel()
 
 
 def test_runs_that_were_not_measured_so_are_not_drawn():
