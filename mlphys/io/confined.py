@@ -68,12 +68,11 @@ def headers(path: Path, kind: str) -> dict[str, Header]:
 def described(path: Path, kind: str, limits: Limits | None = None) -> dict[str, Described]:
     """All arrays of a file by name, each with the reason why it cannot be read, or an empty text."""
     checksum.regular(path)
-    facts = path.stat()
-    return _described(path, kind, limits or Limits.of(path), (facts.st_size, facts.st_mtime_ns))
+    return _described(path, kind, limits or Limits.of(path), checksum.version(path))
 
 
 @lru_cache(maxsize=16)
-def _described(path: Path, kind: str, limits: Limits, version: tuple[int, int]) -> dict[str, Described]:
+def _described(path: Path, kind: str, limits: Limits, version: checksum.Version) -> dict[str, Described]:
     with _process(path, kind, [], limits) as content:
         return _checked(path, content.readline(LONGEST_LINE))
 
