@@ -30,14 +30,18 @@ from typing import Any
 import yaml
 
 from mlphys.commands import evaluate, plot, robustness
+from mlphys.commands.analyze_study import of_members
 from mlphys.commands.check import by_name
+from mlphys.config.experiment import ANALYSIS
+from mlphys.config.load import load
 from mlphys.config.pretrained import runs_before
 from mlphys.runs.run import Run
 from mlphys.schema.document import read
 from mlphys.studies import pictures as study_pictures
 from mlphys.studies.candidates import Candidate, candidates
 from mlphys.studies.changed_samples import against_changes
-from mlphys.studies.study_file import MemberRecord, StudyFile
+from mlphys.studies.member_runs import member_runs
+from mlphys.studies.study_file import MemberRecord, Study, StudyFile
 from scripts import pictures, results_page
 from scripts.catalogue import Row, rows
 from scripts.marked_tables import ROOT
@@ -225,18 +229,28 @@ def draw_thumbnail(row: Row, run: Path) -> None:
 
 
 def draw_scan(row: Row, study: Path) -> None:
-    """The metric against what a scan varies, or against how far samples are changed, in docs/images."""
+    """What the members of a scan say together, in docs/images."""
     assert row.config
-    name = row.config.stem
+    for path in _of_analyses(row.config, Study(study)) or _of_metric(row.config, study):
+        pictures.keep(path, row.config.stem)
+
+
+def _of_analyses(config: Path, study: Study) -> list[Path]:
+    """The pictures of the analyses that a config lists."""
+    named = {ANALYSIS.names[type(one)]: one for one in load(config).experiment.analysis}
+    found = [of_members(study, name, one, member_runs(study), ("png",), print) for name, one in named.items()]
+    return [study.path / "figures" / f"{result.pictures[0].name}.png" for result in found if result]
+
+
+def _of_metric(config: Path, study: Path) -> list[Path]:
+    """The metric against how far samples are changed, or against what a scan varies."""
+    name = config.stem
     if name in CHANGED:
         drawings = [lambda: against_changes(_on_changed_samples(study, **CHANGED[name]))]
     else:
-        content = StudyFile.model_validate_json((study / "study.json").read_text())
-        drawings = study_pictures.of_study(name, content)
+        drawings = study_pictures.of_study(name, Study(study).read())
     drawn, _ = study_pictures.draw(drawings, study / "figures", ("png",))
-    for path in drawn:
-        if path.name in ("metric_against_parameter.png", "accuracy_against.png"):
-            pictures.keep(path, name)
+    return [path for path in drawn if path.name in ("metric_against_parameter.png", "accuracy_against.png")]
 
 
 def _on_changed_samples(study: Path, shift: int | None = None, noise: float | None = None) -> list[Candidate]:

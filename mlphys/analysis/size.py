@@ -160,7 +160,7 @@ def _picture(name: str, numbers: dict[str, Any], varied: list[str]) -> Picture:
     members = numbers["runs"]
     caption = f"{numbers['split']} split of {len(members)} runs, each with its standard error"
     if any(map(_seen, numbers["power_laws"].values())):
-        caption += "; a line is a power law that is two standard errors from none"
+        caption += "; a line where the power is two standard errors or more from 0"
     width, title = max(4.8 * len(varied), 8), f"{name}: error against size"
     figure, panels = theme.row(len(varied), width, 5.4, title, caption, sharey=True)
     for quantity, axes in zip(varied, panels, strict=True):

@@ -37,14 +37,14 @@ def analyze_study(
     analyses = {name: listed.get(name) or ANALYSES[name]() for name in only or listed}
     if not analyses:
         raise UserError(f"{study.path}: its config lists no analysis; name some with --only")
-    return [name for name, one in analyses.items() if _of_members(study, name, one, runs, formats, say, style)]
+    return [name for name, one in analyses.items() if of_members(study, name, one, runs, formats, say, style)]
 
 
-def _of_members(
+def of_members(
     study: Study, name: str, analysis: Analysis, runs: Sequence[Run], formats: Sequence[str], say: Say,
-    style: Style | None,
-) -> bool:  # fmt: skip
-    """Whether the members say something together."""
+    style: Style | None = None,
+) -> AnalysisResult | None:  # fmt: skip
+    """An analysis of each member of a study, and what they say together, if anything."""
     results: list[tuple[Run, AnalysisResult]] = []
     for run in runs[:1] if analysis.OF_ALL_RUNS else runs:
         try:
@@ -59,9 +59,9 @@ def _of_members(
             found = analysis.together(results)
         except NotApplicable as reason:
             say(f"together: {name}: left out: {reason}")
-            return False
+            return None
         RunWriter(study.path).analysis(name, found.numbers)
         for picture in found.pictures:
             save(picture, study.path / "figures", formats)
     say(f"together: {name}: {found.summary}")
-    return True
+    return found
