@@ -53,11 +53,13 @@ class Limits:
     seconds: int
 
     @classmethod
-    def of(cls, path: Path) -> Limits:
-        """The limits for a file of this size: what it may hold when packed, at most the machine's memory."""
+    def of(cls, path: Path, memory: int | None = None) -> Limits:
+        """The limits for a file of this size; `memory` None: for what it may hold when packed. At most the machine's."""
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         size = path.stat().st_size
-        return cls(min(machine, LEAST_MEMORY + COPIES * MOST_GROWTH * size), SECONDS + size // BYTES_A_SECOND)
+        if memory is None:
+            memory = LEAST_MEMORY + COPIES * MOST_GROWTH * size
+        return cls(min(machine, memory), SECONDS + size // BYTES_A_SECOND)
 
 
 def headers(path: Path, kind: str) -> dict[str, Header]:
