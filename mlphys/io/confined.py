@@ -54,7 +54,7 @@ class Limits:
 
     @classmethod
     def of(cls, path: Path, memory: int | None = None) -> Limits:
-        """The limits for a file of this size, at most the machine's; `memory` None: for what it may hold when packed."""
+        """The limits for a file of this size, at most the machine's; `memory` None: for what it holds when packed."""
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         size = path.stat().st_size
         if memory is None:
