@@ -21,7 +21,8 @@ import yaml
 
 from mlphys import machine
 from mlphys.config.experiment import MODELS
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 from mlphys.training import backend
 from mlphys.training.engine import Engine

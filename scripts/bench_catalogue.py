@@ -31,7 +31,7 @@ from scripts.timing import Process
 if TYPE_CHECKING:
     from mlphys.config.experiment import ResolvedExperiment
     from mlphys.networks.phases import Gradient, Plan
-    from mlphys.schema.data import Splits
+    from mlphys.schema.samples import Splits
 
 DOCUMENT = marked_tables.ROOT / "docs" / "catalogue-speed.md"
 VALUES = DOCUMENT.with_suffix(".json")

@@ -76,7 +76,8 @@ def train_mlphys(point: Point) -> None:
     from mlphys.config.experiment import MODELS
     from mlphys.networks import tensorflow
     from mlphys.runs.writer import RunWriter
-    from mlphys.schema.data import Description, Split, Splits
+    from mlphys.schema.data import Description
+    from mlphys.schema.samples import Split, Splits
     from mlphys.schema.training import Training as Settings
     from mlphys.training import microbatches
 

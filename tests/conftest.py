@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from mlphys.schema.data import Samples
+    from mlphys.schema.samples import Samples
     from tests.helpers.browser import Browser
 
 # In one process the first network would set the threads per operation for all later ones, on which their bytes depend.

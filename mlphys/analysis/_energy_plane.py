@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlphys.figures import theme
 from mlphys.figures.picture import Picture
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 MARGIN = 0.25  # around the samples, as a fraction of their range
 FINE, COARSE, LEVELS = 81, 7, 14  # places along each side for contours, and for the starts of paths; contours
@@ -18,8 +21,6 @@ Function = Callable[[np.ndarray], np.ndarray]
 
 def descent(name: str, energy: Function, r: Function, z: np.ndarray, eta: float, steps: int) -> tuple[Picture, dict]:
     """Contours of the energy around points z (n, 2), and paths from a grid; and how many of their steps go down."""
-    from matplotlib.colors import BoundaryNorm
-
     low, high = z.min(axis=0), z.max(axis=0)
     extent = float((high - low).max()) or 1.0
     low, high = low - MARGIN * extent, high + MARGIN * extent
@@ -44,13 +45,7 @@ def descent(name: str, energy: Function, r: Function, z: np.ndarray, eta: float,
     ratio = min(max((high[1] - low[1]) / (high[0] - low[0]), 0.4), 1.2)
     figure = theme.figure(9, 7.0 * ratio + 2.0, f"{name}: energy in the plane", caption)
     axes = figure.subplots()
-    levels = np.unique(np.quantile(values, np.linspace(0, 1, LEVELS + 1)))
-    if len(levels) < 2 or np.ptp(levels) < FLAT * max(1.0, float(abs(levels).max())):
-        levels = np.array([levels[0] - 1, levels[-1] + 1])  # r(x) = x: a plain
-    norm = BoundaryNorm(levels, 256) if len(levels) > 2 else None  # as many places between any two levels
-    drawn = axes.contourf(columns, rows, values, levels, cmap="Greys_r", norm=norm, alpha=0.75)
-    axes.contour(columns, rows, values, levels, colors=theme.GREY, linewidths=0.7, linestyles="solid")
-    figure.colorbar(drawn, ax=axes, label="energy E(x)", format="%.2g")
+    _draw_contours(axes, columns, rows, values)
     axes.plot(*z.T, ".", color=theme.SKY, markersize=4, zorder=2, label="samples")
     for path in np.stack(paths, axis=1):
         axes.plot(*path.T, color=theme.VERMILLION, linewidth=1.3, zorder=3)
@@ -58,6 +53,19 @@ def descent(name: str, energy: Function, r: Function, z: np.ndarray, eta: float,
     axes.set(xlim=(low[0], high[0]), ylim=(low[1], high[1]), xlabel="feature 0", ylabel="feature 1")
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.2)
     return Picture("energy_plane", figure, _table(paths, heights)), numbers
+
+
+def _draw_contours(axes: Axes, columns: np.ndarray, rows: np.ndarray, values: np.ndarray) -> None:
+    """Contours of the energies `values` (rows, columns), as many places between any two of them."""
+    from matplotlib.colors import BoundaryNorm
+
+    levels = np.unique(np.quantile(values, np.linspace(0, 1, LEVELS + 1)))
+    if len(levels) < 2 or np.ptp(levels) < FLAT * max(1.0, float(abs(levels).max())):
+        levels = np.array([levels[0] - 1, levels[-1] + 1])  # r(x) = x: a plain
+    norm = BoundaryNorm(levels, 256) if len(levels) > 2 else None  # as many places between any two levels
+    drawn = axes.contourf(columns, rows, values, levels, cmap="Greys_r", norm=norm, alpha=0.75)
+    axes.contour(columns, rows, values, levels, colors=theme.GREY, linewidths=0.7, linestyles="solid")
+    axes.figure.colorbar(drawn, ax=axes, label="energy E(x)", format="%.2g")
 
 
 def _grid(columns: np.ndarray, rows: np.ndarray) -> np.ndarray:

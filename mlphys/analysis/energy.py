@@ -82,10 +82,8 @@ class Energy(SampledAnalysis):
             f"{100 * (1 - above):.1f} %"
         )
         if "free_energies" in run.config.model.prediction_shapes(run.loaded.net_input):
-            free = run.trained.output("free_energies")(z)[:, 0]
-            difference = float(abs(energies - free).max() / max(abs(free).max(), 1e-30))
-            numbers["free_energy_error"] = difference
-            summary += f"; the free energy to {difference:.0e} of it"
+            numbers["free_energy_error"] = error = _free_energy_error(run, z, energies)
+            summary += f"; the free energy to {error:.0e} of it"
         summary += f"; low is plausible, -gradient = {field} to {numbers['gradient_error']['mean']:.0e} of it"
         summary += f"; {len(z)} {split} samples"
         labels = some.y if classes else np.zeros(len(z), int)
@@ -120,6 +118,12 @@ class Net:
         """E at points (n, d), float64 (n,)."""
         pieces = [z[start : start + AT_ONCE].astype(np.float64) for start in range(0, len(z), AT_ONCE)]
         return np.concatenate([np.asarray(self.energy(piece)) for piece in pieces])
+
+
+def _free_energy_error(run: RunView, z: np.ndarray, energies: np.ndarray) -> float:
+    """The largest difference of energies (n,) from the network's free energies, relative to the largest of these."""
+    free = run.trained.output("free_energies")(z)[:, 0]
+    return float(abs(energies - free).max() / max(abs(free).max(), 1e-30))
 
 
 def _net(run: RunView) -> Net:

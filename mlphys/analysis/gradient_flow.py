@@ -14,8 +14,8 @@ from mlphys.figures.layer_curves import limits, logarithmic, short
 from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.uncertainty import mean_stderr
-from mlphys.schema.data import Split
 from mlphys.schema.layers import Flatten, Reshape
+from mlphys.schema.samples import Split
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -16,9 +16,9 @@ from mlphys.figures.picture import Picture
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr, rounded
-from mlphys.schema.data import SplitInMemory
 from mlphys.schema.fields import Count, NotNegative
 from mlphys.schema.layers import text
+from mlphys.schema.samples import SplitInMemory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

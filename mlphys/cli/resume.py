@@ -59,14 +59,18 @@ def command(
         },
         f"{run or 'RUN'} is no study",
     )
+    _resume_run(run, overrides, executed.threads, no_report, quiet)
+
+
+def _resume_run(run: str | None, overrides: tuple[str, ...], threads: int | None, no_report: bool, quiet: bool) -> None:
     from mlphys.commands import resume
     from mlphys.runs.run import find, newest_unfinished
     from mlphys.show.training import trained
     from mlphys.training.progress import reporter
 
-    found = find(run) if run else newest_unfinished()
+    unfinished = find(run) if run else newest_unfinished()
     with interruptible():
-        done = resume.resume(found, overrides, reporter(quiet), say(quiet), executed.threads)
+        done = resume.resume(unfinished, overrides, reporter(quiet), say(quiet), threads)
     if not no_report:
         write_page(done.path)
     terminal.echo(str(done.path) if quiet else trained(done))

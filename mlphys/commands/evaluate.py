@@ -23,17 +23,18 @@ from mlphys.numerics.metrics import (
     denoising,
     drawn_losses,
     gap,
-    mean_and_stderr,
     of_draws,
     of_samples,
     pixel_errors,
 )
 from mlphys.numerics.randomness import rng
+from mlphys.numerics.uncertainty import mean_and_stderr
 from mlphys.runs import evaluations
 from mlphys.runs.page_samples import PageSamples
 from mlphys.runs.page_samples import read as read_page_samples
 from mlphys.runs.run import MOST_SHOWN, Run
-from mlphys.schema.data import Description, Split, Splits
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.training import Training
 
 MOST_COMPARED = 10_000  # training samples

@@ -15,9 +15,10 @@ from mlphys.io import image_files, sample_files
 from mlphys.numerics import chunked
 from mlphys.runs.provenance import OtherData
 from mlphys.runs.run import Run
-from mlphys.schema.data import Dataset, Split
+from mlphys.schema.data import Dataset
 from mlphys.schema.layers import text
 from mlphys.schema.messages import suggestion
+from mlphys.schema.samples import Split
 from mlphys.schema.units import Units
 
 
@@ -51,7 +52,7 @@ def read(run: Run, path: Path) -> LabelledSet:
     images for each class. Raises UserError where classes or shapes are not those of the run.
     """
     data = run.config.data
-    if "path" in type(data).model_fields:
+    if data.PATH_KEYS:
         return _of_dataset(run, data, path)
     if path.is_dir():
         return _of_images(run, path)

@@ -12,7 +12,7 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.chunked import Array
 from mlphys.runs.page_samples import LARGEST, LARGEST_PCA, MOST, QUANTILES, SPLITS, PageSamples, code_size
-from mlphys.schema.data import Split, Splits
+from mlphys.schema.samples import Split, Splits
 
 
 def chosen(

@@ -24,7 +24,7 @@ from mlphys.networks.phases import Gradient, Phase
 from mlphys.runs import tensorboard
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
-from mlphys.schema.data import Splits
+from mlphys.schema.samples import Splits
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training import microbatches, snapshots
 from mlphys.training.backend import choose

@@ -15,8 +15,8 @@ from mlphys.numerics.uncertainty import weighted_mean
 from mlphys.runs.measured_files import MOST_AMOUNTS
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
-from mlphys.schema.data import Split
 from mlphys.schema.layers import text
+from mlphys.schema.samples import Split
 
 if TYPE_CHECKING:
     from mlphys.runs.trained_network import TrainedNetwork

@@ -20,8 +20,9 @@ from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.networks import tensorflow
 from mlphys.runs.run import Run
-from mlphys.schema.data import Dataset, Splits
+from mlphys.schema.data import Dataset
 from mlphys.schema.document import Document
+from mlphys.schema.samples import Splits
 from mlphys.studies.executor import Epoch, Order, OtherThreads, Report, Result, Stopped
 from mlphys.studies.search import compared_at
 from mlphys.studies.study_file import main_metrics
@@ -121,7 +122,7 @@ def _read(loaded: ResolvedExperiment, say: Say) -> tuple[Splits, dict[str, Any]]
     """
     global _latest
     data = loaded.experiment.data
-    if "path" in type(data).model_fields:
+    if data.PATH_KEYS:
         return read_data(loaded, say)
     if _latest is None or _latest[0] != data:
         _latest = None  # no two at once in memory

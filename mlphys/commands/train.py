@@ -20,7 +20,7 @@ from mlphys.numerics.chunked import LazyArray
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter, create
 from mlphys.schema import document
-from mlphys.schema.data import Splits
+from mlphys.schema.samples import Splits
 from mlphys.training.progress import Reporter
 
 Read = Callable[[ResolvedExperiment, Say], tuple[Splits, dict[str, Any]]]

@@ -20,7 +20,8 @@ from mlphys.config.experiment import (
     plot,
     read_splits,
 )
-from mlphys.data import class_selection, preprocessing, splits
+from mlphys.data import class_selection, preprocessing
+from mlphys.data.split_sizes import sizes
 from mlphys.errors import NotApplicable, Refusal
 from mlphys.figures.analysis_result import Analysis
 from mlphys.figures.picture import Plot
@@ -65,7 +66,7 @@ def described(experiment: Experiment) -> tuple[Experiment, Description]:
 
 def with_split_sizes(experiment: Experiment, description: Description) -> Experiment:
     """The experiment with split sizes as counts. Raises Refusal if they do not fit the data."""
-    data = experiment.data.model_copy(update=splits.sizes(experiment.data, description))
+    data = experiment.data.model_copy(update=sizes(experiment.data, description))
     return experiment.model_copy(update={"data": data})
 
 

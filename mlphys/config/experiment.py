@@ -17,11 +17,12 @@ from mlphys.figures.analysis_result import Analysis
 from mlphys.figures.picture import Plot
 from mlphys.networks.model_kind import ModelKind
 from mlphys.schema import registry
-from mlphys.schema.data import Dataset, Description, Splits
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
 from mlphys.schema.messages import suggestion
 from mlphys.schema.published import Published
+from mlphys.schema.samples import Splits
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
 from mlphys.schema.study import Study

@@ -12,8 +12,8 @@ from mlphys.data import preprocessing, splits
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.errors import UserError
 from mlphys.numerics import chunked
-from mlphys.schema.data import Split, Splits
 from mlphys.schema.losses import BinaryCrossentropy
+from mlphys.schema.samples import Split, Splits
 
 TOLERANCE = 1e-3  # how far rounding may take a probability out of [0, 1]
 FAR = 1e3  # a root mean square beyond it, or below its inverse, is far from one

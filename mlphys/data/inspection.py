@@ -20,7 +20,8 @@ from mlphys.data.splits import NAMES, class_counts, reading_notes
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.numerics import chunked
-from mlphys.schema.data import Description, Split, Splits
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split, Splits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

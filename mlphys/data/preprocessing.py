@@ -13,10 +13,11 @@ from mlphys.data.target_scaling import TargetScaling
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array, LazyArray
 from mlphys.numerics.memory_layout import as_saved
-from mlphys.schema.data import Dataset, Split, Splits
+from mlphys.schema.data import Dataset
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Graph
 from mlphys.schema.preprocess import Step
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.spec import snake_case
 
 

@@ -96,19 +96,11 @@ class Body:
         x, y, dropped, wrong, first = array("d"), array("d"), 0, 0, ""
         checked = CHECKED_EVERY
         for line, row in rows:
-            if len(row) != width:
-                raise UserError(
-                    f"{self.path}:{line}: {len(row)} cells, but the first line names {width} columns; "
-                    "a cell with the delimiter in it must be quoted"
-                )
+            self._require_width(line, row, width)
             features, problems = self.cells.features(row, places)
             values, more = self._targets(row)
             problems |= more
-            gaps = (
-                {name: row[self.columns[name]] for name in self.columns if self._gap(row, name)}
-                if _any_missing(features, values)
-                else {}
-            )
+            gaps = self._gaps(row) if _any_missing(features, values) else {}
             if gaps and self.missing == "drop" and not problems:
                 dropped += 1
                 continue
@@ -136,6 +128,17 @@ class Body:
             raise UserError(f"{self.path}: every row has missing cells; data.missing: mean fills them in")
         values_of_x = np.frombuffer(x).reshape(-1, len(self.cells.feature_names()))
         return values_of_x, np.array(y).reshape(len(values_of_x), len(self.targets)), dropped
+
+    def _require_width(self, line: int, row: list[str], width: int) -> None:
+        if len(row) != width:
+            raise UserError(
+                f"{self.path}:{line}: {len(row)} cells, but the first line names {width} columns; "
+                "a cell with the delimiter in it must be quoted"
+            )
+
+    def _gaps(self, row: list[str]) -> dict[str, str]:
+        """The missing cells of a row, by column."""
+        return {name: row[self.columns[name]] for name in self.columns if self._gap(row, name)}
 
     def _targets(self, row: list[str]) -> tuple[list[float], dict[str, str]]:
         values, wrong = [], {}

@@ -30,9 +30,10 @@ from mlphys.io.npz import Header
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
 from mlphys.schema import units
-from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
+from mlphys.schema.data import DataRequirements, Dataset, Description
 from mlphys.schema.fields import Positive, Shape
 from mlphys.schema.paths import absolute
+from mlphys.schema.samples import Samples
 from mlphys.schema.units import Loss, Units
 
 
@@ -56,6 +57,7 @@ class Arrays(Dataset):
 
     HAS_COLUMNS: ClassVar[bool] = True
     OWN_FILES: ClassVar[bool] = True
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ("path",)
 
     name: Literal["array"]
     path: str

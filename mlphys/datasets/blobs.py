@@ -9,8 +9,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, Generated, Samples
+from mlphys.schema.data import Description, Generated
 from mlphys.schema.fields import LARGEST, Count
+from mlphys.schema.samples import Samples
 
 LARGEST_POINTS = 125_000_000  # coordinates of all samples together: 1 GB while they are computed in float64
 

@@ -12,7 +12,8 @@ import numpy as np
 from mlphys.errors import UserError
 from mlphys.io import checksum
 from mlphys.io.download import fetch
-from mlphys.schema.data import Dataset, Description, RemoteFile, Samples
+from mlphys.schema.data import Dataset, Description, RemoteFile
+from mlphys.schema.samples import Samples
 
 TORONTO = "https://www.cs.toronto.edu/~kriz/"
 CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.data import Description, GeneratedImages
 from mlphys.schema.fields import Count
+from mlphys.schema.samples import Samples
 
 RADIUS = (0.2, 1)
 CENTRE = (-0.8, 0.8)

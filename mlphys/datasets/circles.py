@@ -8,8 +8,9 @@ from typing import Any, Literal
 import numpy as np
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.data import Description, GeneratedImages
 from mlphys.schema.fields import Count, PlaceRange, RadiusRange
+from mlphys.schema.samples import Samples
 
 
 class Circles(GeneratedImages):

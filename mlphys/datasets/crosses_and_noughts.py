@@ -10,8 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from pydantic import Field, model_validator
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.data import Description, GeneratedImages
 from mlphys.schema.fields import Count, Whole
+from mlphys.schema.samples import Samples
 
 
 class CrossesAndNoughts(GeneratedImages):

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from mlphys.datasets._scikit_learn import data_file
-from mlphys.schema.data import Dataset, Description, Samples
+from mlphys.schema.data import Dataset, Description
+from mlphys.schema.samples import Samples
 
 
 class Digits(Dataset):

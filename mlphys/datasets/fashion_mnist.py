@@ -9,7 +9,8 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from mlphys.io.download import KERAS_FILES, fetch
-from mlphys.schema.data import Dataset, Description, RemoteFile, Samples
+from mlphys.schema.data import Dataset, Description, RemoteFile
+from mlphys.schema.samples import Samples
 
 CLASSES = (
     "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",

@@ -9,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, Generated, Samples
+from mlphys.schema.data import Description, Generated
+from mlphys.schema.samples import Samples
 
 
 class Function1D(Generated):

@@ -13,8 +13,9 @@ from mlphys.datasets import _galaxy_morphology as morphology
 from mlphys.datasets import _galaxy_votes as votes
 from mlphys.datasets import _galaxy_zoo_tree as tree
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.data import Description, GeneratedImages
 from mlphys.schema.fields import NotNegative
+from mlphys.schema.samples import Samples
 
 AT_ONCE = 500  # images that are drawn together; a part of the definition of the samples
 BLURRED = 50  # images whose Fourier transforms are in memory together

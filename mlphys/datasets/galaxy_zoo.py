@@ -19,9 +19,10 @@ from mlphys.errors import UserError
 from mlphys.io import checksum, csv_table, csvfile, image_files
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
-from mlphys.schema.data import Dataset, Description, Samples
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.fields import Shape, Size2D
 from mlphys.schema.paths import absolute
+from mlphys.schema.samples import Samples
 
 VOTES = "training_solutions_rev1.csv"  # Kaggle's name
 ENDINGS = (".jpg", ".jpeg")
@@ -44,6 +45,7 @@ class GalaxyZoo(Dataset):
     """
 
     OWN_FILES: ClassVar[bool] = True
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ("path", "votes")
 
     name: Literal["galaxy_zoo"]
     path: str

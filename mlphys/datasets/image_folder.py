@@ -14,9 +14,10 @@ from mlphys.errors import UserError
 from mlphys.io import image_files
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
-from mlphys.schema.data import Dataset, Description, Samples
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.fields import Shape, Size2D
 from mlphys.schema.paths import absolute
+from mlphys.schema.samples import Samples
 from mlphys.schema.units import Units, white_level
 
 # values of all images: 2 GB of float32; more stay on disk, and decoding every epoch takes longer than training
@@ -46,6 +47,7 @@ class ImageFolder(Dataset):
     """
 
     OWN_FILES: ClassVar[bool] = True
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ("path",)
 
     name: Literal["image_folder"]
     path: str

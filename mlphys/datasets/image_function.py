@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import field_validator
@@ -11,9 +11,10 @@ from pydantic import field_validator
 from mlphys.datasets._scikit_learn import data_file
 from mlphys.errors import UserError
 from mlphys.io import checksum, image_files
-from mlphys.schema.data import Dataset, Description, Samples
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.fields import Count
 from mlphys.schema.paths import absolute
+from mlphys.schema.samples import Samples
 
 PHOTOGRAPH = (427, 640)  # height and width of scikit-learn's
 
@@ -26,6 +27,8 @@ class ImageFunction(Dataset):
     null is a photograph from scikit-learn. An image with more than `size` pixels on its longer
     side is reduced to it; null keeps the size. Transparent pixels are white.
     """
+
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ("path",)
 
     name: Literal["image_function"]
     path: str | None = None

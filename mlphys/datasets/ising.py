@@ -10,9 +10,10 @@ from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from mlphys.datasets import _ising_lattice as lattice
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import LARGEST_IMAGES, Dataset, Description, PhaseTransition, Samples
+from mlphys.schema.data import LARGEST_IMAGES, Dataset, Description, PhaseTransition
 from mlphys.schema.fields import LARGEST, Count, Seed
 from mlphys.schema.messages import quoted
+from mlphys.schema.samples import Samples
 from mlphys.schema.spec import refuse
 
 MOST_TEMPERATURES = 10_000

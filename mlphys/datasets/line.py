@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Dataset, Description, Samples
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.fields import LARGEST, Seed, Whole
+from mlphys.schema.samples import Samples
 
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 

@@ -11,7 +11,8 @@ import numpy as np
 from mlphys.errors import UserError
 from mlphys.io import npz
 from mlphys.io.download import KERAS_FILES, fetch
-from mlphys.schema.data import Dataset, Description, Frame, RemoteFile, Samples
+from mlphys.schema.data import Dataset, Description, Frame, RemoteFile
+from mlphys.schema.samples import Samples
 
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 

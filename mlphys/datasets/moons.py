@@ -9,8 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, Generated, Samples
+from mlphys.schema.data import Description, Generated
 from mlphys.schema.fields import LARGEST
+from mlphys.schema.samples import Samples
 
 
 class Moons(Generated):

@@ -11,8 +11,9 @@ from pydantic import field_validator
 from mlphys.datasets._scikit_learn import data_file
 from mlphys.errors import UserError
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.data import Description, GeneratedImages
 from mlphys.schema.fields import Count
+from mlphys.schema.samples import Samples
 
 HEIGHT, WIDTH = 427, 640  # of both
 

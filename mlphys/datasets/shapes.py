@@ -10,8 +10,9 @@ import numpy as np
 from pydantic import BeforeValidator, Field, field_validator
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, GeneratedImages, Samples
+from mlphys.schema.data import Description, GeneratedImages
 from mlphys.schema.fields import Count, PlaceRange, RadiusRange, as_tuple
+from mlphys.schema.samples import Samples
 
 Kind = Literal["square", "diamond", "circle"]
 

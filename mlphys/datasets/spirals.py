@@ -9,8 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Dataset, Description, Samples
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.fields import LARGEST, Count, Seed
+from mlphys.schema.samples import Samples
 
 SPIRALS = 3
 

@@ -22,10 +22,11 @@ from mlphys.io import checksum, column_files, csv_table, csvfile
 from mlphys.io.csv_layout import Layout
 from mlphys.io.csv_table import Cells
 from mlphys.schema import units
-from mlphys.schema.data import DataRequirements, Dataset, Description, Samples
+from mlphys.schema.data import DataRequirements, Dataset, Description
 from mlphys.schema.fields import as_tuple
 from mlphys.schema.messages import suggestion
 from mlphys.schema.paths import absolute
+from mlphys.schema.samples import Samples
 
 MOST_LOSSES = 3  # columns that notes name for what float32 loses
 MOST_CATEGORIES = 100  # values of a column of text
@@ -79,6 +80,7 @@ class Table(Dataset):
 
     HAS_COLUMNS: ClassVar[bool] = True
     OWN_FILES: ClassVar[bool] = True
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ("path",)
 
     name: Literal["table"]
     path: str

@@ -10,8 +10,9 @@ from pydantic import Field, model_validator
 
 from mlphys.datasets._curves import require_in_memory
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, Generated, Samples
+from mlphys.schema.data import Description, Generated
 from mlphys.schema.fields import LARGEST, NotNegative
+from mlphys.schema.samples import Samples
 
 
 class WaveOnParabola(Generated):

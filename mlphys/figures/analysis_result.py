@@ -16,9 +16,9 @@ from mlphys.figures.requirements import need_decoder
 from mlphys.figures.run_view import ResolvedView, RunView, TrainedView
 from mlphys.networks.point_function import PointFunction
 from mlphys.numerics import chunked
-from mlphys.schema.data import Split, SplitInMemory
 from mlphys.schema.fields import Count, Shape
 from mlphys.schema.layers import Activation, Softmax, text
+from mlphys.schema.samples import Split, SplitInMemory
 from mlphys.schema.shapes import Row
 from mlphys.schema.spec import Spec
 

@@ -13,8 +13,9 @@ from mlphys.networks.compiled import Pass
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.point_function import PointFunction
 from mlphys.numerics.chunked import Array
-from mlphys.schema.data import Dataset, Description, Split, Splits
+from mlphys.schema.data import Dataset, Description
 from mlphys.schema.fields import Shape
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import stat
 import sys
 from collections.abc import Mapping
@@ -18,7 +19,11 @@ Version = tuple[int, int, int, int, int]  # of a file: a change of its content c
 
 def version(path: Path) -> Version:
     """Device, inode, size and times of the last changes. Raises OSError."""
-    facts = path.stat()
+    return version_of(path.stat())
+
+
+def version_of(facts: os.stat_result) -> Version:
+    """`version`, of what is known of a file already."""
     return facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns
 
 

@@ -53,11 +53,13 @@ class Limits:
     seconds: int
 
     @classmethod
-    def of(cls, path: Path) -> Limits:
-        """The limits for a file of this size: what it may hold when packed, at most the machine's memory."""
+    def of(cls, path: Path, memory: int | None = None) -> Limits:
+        """The limits for a file of this size, at most the machine's; `memory` None: for what it holds when packed."""
         machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         size = path.stat().st_size
-        return cls(min(machine, LEAST_MEMORY + COPIES * MOST_GROWTH * size), SECONDS + size // BYTES_A_SECOND)
+        if memory is None:
+            memory = LEAST_MEMORY + COPIES * MOST_GROWTH * size
+        return cls(min(machine, memory), SECONDS + size // BYTES_A_SECOND)
 
 
 def headers(path: Path, kind: str) -> dict[str, Header]:
@@ -68,12 +70,11 @@ def headers(path: Path, kind: str) -> dict[str, Header]:
 def described(path: Path, kind: str, limits: Limits | None = None) -> dict[str, Described]:
     """All arrays of a file by name, each with the reason why it cannot be read, or an empty text."""
     checksum.regular(path)
-    facts = path.stat()
-    return _described(path, kind, limits or Limits.of(path), (facts.st_size, facts.st_mtime_ns))
+    return _described(path, kind, limits or Limits.of(path), checksum.version(path))
 
 
 @lru_cache(maxsize=16)
-def _described(path: Path, kind: str, limits: Limits, version: tuple[int, int]) -> dict[str, Described]:
+def _described(path: Path, kind: str, limits: Limits, version: checksum.Version) -> dict[str, Described]:
     with _process(path, kind, [], limits) as content:
         return _checked(path, content.readline(LONGEST_LINE))
 

@@ -174,8 +174,7 @@ def _refusal(path: Path) -> UserError | None:
 
 
 def _limits(path: Path) -> Limits:
-    whole = Limits.of(path)
-    return Limits(min(whole.memory, MEMORY + path.stat().st_size), whole.seconds)
+    return Limits.of(path, MEMORY + path.stat().st_size)
 
 
 def _checked(facts: dict[str, Any], request: dict[str, Any]) -> dict[str, Any]:

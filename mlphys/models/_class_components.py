@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mlphys.numerics import pca
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 
 
 def as_autoencoders(train: Split, classes: int, components: int) -> dict[str, np.ndarray]:

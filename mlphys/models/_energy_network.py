@@ -16,7 +16,7 @@ from mlphys.networks.cost import Batch, Cost, Term
 from mlphys.networks.energies import Output, energy
 from mlphys.networks.network import Network
 from mlphys.numerics import calibration
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import Row
 
 CALIBRATION = ("calibration.scales", "calibration.biases")

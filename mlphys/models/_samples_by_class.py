@@ -9,7 +9,7 @@ import numpy as np
 from mlphys.errors import UserError
 from mlphys.models._class_components import as_autoencoders
 from mlphys.models._energy_network import EnergyNetwork
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 
 
 def require_all(split: Split, classes: Sequence[str], what: str, remedy: str) -> None:

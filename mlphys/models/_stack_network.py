@@ -13,7 +13,7 @@ from mlphys.networks.autoencoder_network import AutoencoderNetwork
 from mlphys.networks.cost import Batch
 from mlphys.networks.network import LayeredNetwork
 from mlphys.numerics import chunked
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import Row
 
 StageRows = tuple[list[Row], list[Row]]  # of an encoder, and of its decoder

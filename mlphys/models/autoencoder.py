@@ -21,15 +21,17 @@ from mlphys.networks.phases import Gradient, Plan
 from mlphys.numerics import pca
 from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
-from mlphys.numerics.metrics import code_statistics, reconstruction
+from mlphys.numerics.code_statistics import code_statistics
+from mlphys.numerics.metrics import reconstruction
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import DataRequirements, Description, Split
+from mlphys.schema.data import DataRequirements, Description
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.layers import Dense, Layer, LayerField, begins_with_sequence
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import Row, trace, trained
 from mlphys.schema.training import Training
 

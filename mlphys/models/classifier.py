@@ -26,13 +26,15 @@ from mlphys.networks.model_kind import ModelKind, refuse_without_classes
 from mlphys.networks.network import LayeredNetwork
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_encoder
-from mlphys.numerics.metrics import PER_CLASS, classification, worth_seeing
-from mlphys.schema.data import DataRequirements, Description, Split
+from mlphys.numerics.metrics import PER_CLASS, classification
+from mlphys.numerics.shown_samples import worth_seeing
+from mlphys.schema.data import DataRequirements, Description
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.layers import Activation, Layer, LayerField, Softmax, begins_with_sequence, text
 from mlphys.schema.losses import CLASSIFIER_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 

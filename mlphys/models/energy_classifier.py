@@ -24,13 +24,15 @@ from mlphys.networks.stage import Stage
 from mlphys.numerics import calibration
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.class_probabilities import probability_metrics
-from mlphys.numerics.metrics import PER_CLASS, classification, mean_and_stderr, worth_seeing
-from mlphys.numerics.uncertainty import fraction_stderr
-from mlphys.schema.data import DataRequirements, Dataset, Description, Generated, Split
+from mlphys.numerics.metrics import PER_CLASS, classification
+from mlphys.numerics.shown_samples import worth_seeing
+from mlphys.numerics.uncertainty import fraction_stderr, mean_and_stderr
+from mlphys.schema.data import DataRequirements, Dataset, Description, Generated
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.losses import Loss, MeanSquaredError
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import Row, trained, weight_shapes
 from mlphys.schema.spec import Choice
 from mlphys.schema.training import Training

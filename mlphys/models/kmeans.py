@@ -21,11 +21,12 @@ from mlphys.networks.phases import Fit
 from mlphys.numerics import chunked, pca
 from mlphys.numerics.metrics import reconstruction
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.losses import Loss, MeanSquaredError
+from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 
 MOST_CLUSTERS = 10_000

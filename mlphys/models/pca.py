@@ -19,12 +19,13 @@ from mlphys.networks.phases import Fit
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import explained_variance, reconstruction
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.losses import Loss, MeanSquaredError
 from mlphys.schema.preprocess import Components, no_fraction, too_many
+from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 
 

@@ -23,11 +23,12 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.metrics import reconstruction
 from mlphys.numerics.randomness import rng
 from mlphys.numerics.uncertainty import mean_stderr
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
 from mlphys.schema.fields import Count, Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.losses import FreeEnergyDifference, Loss
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import LARGEST_NETWORK
 from mlphys.schema.spec import Choice
 from mlphys.schema.spec import Spec as Block

@@ -18,12 +18,13 @@ from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.pretrained_encoder import PretrainedEncoder, rows_after_encoder
 from mlphys.numerics import central_pixel
 from mlphys.numerics.metrics import PER_TARGET, peak_signal_to_noise, regression
-from mlphys.schema.data import DataRequirements, Description, Split
+from mlphys.schema.data import DataRequirements, Description
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.layers import LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, Loss, MeanSquaredError
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import Row, trained
 from mlphys.schema.training import Training
 

@@ -29,14 +29,17 @@ from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.stage import Stage
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
-from mlphys.numerics.metrics import PER_CLASS, classification, code_statistics, reconstruction, surest_mistakes
-from mlphys.schema.data import DataRequirements, Description, Split
+from mlphys.numerics.code_statistics import code_statistics
+from mlphys.numerics.metrics import PER_CLASS, classification, reconstruction
+from mlphys.numerics.shown_samples import surest_mistakes
+from mlphys.schema.data import DataRequirements, Description
 from mlphys.schema.fields import ActivationName, Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.layers import Layer, LayerField, begins_with_sequence, text
 from mlphys.schema.losses import REGRESSION_LOSSES, BinaryCrossentropy, CategoricalCrossentropy, Loss, MeanSquaredError
 from mlphys.schema.mirror import mirror
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import Row, trace, trained
 from mlphys.schema.training import Training
 

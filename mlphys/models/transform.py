@@ -16,12 +16,13 @@ from mlphys.networks.forward_pass import ForwardPass, of_rows
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.network import LayeredNetwork
 from mlphys.numerics.metrics import outputs
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.layers import LayerField
 from mlphys.schema.losses import Loss, MeanSquaredError
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import Row, trace
 from mlphys.schema.training import Training
 

@@ -17,7 +17,7 @@ from mlphys.networks.network import Network
 from mlphys.networks.phases import Phase
 from mlphys.networks.tensorflow import accelerators, operation_threads, tf
 from mlphys.numerics import chunked
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 
 MOST_PARTS = 8  # of a batch: each has operations of its own in the graph, and takes .3 s to trace
 

@@ -17,11 +17,12 @@ from mlphys.networks.phases import Phase, Plan
 from mlphys.networks.pretrained_encoder import PretrainedEncoder
 from mlphys.numerics.chunked import Array
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import DataRequirements, Dataset, Description, Split
+from mlphys.schema.data import DataRequirements, Dataset, Description
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.losses import Loss
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Spec
 from mlphys.schema.training import Training

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from mlphys.networks.cost import Batch, Cost, Term
 from mlphys.networks.network import Network
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import Row
 from mlphys.schema.training import Training
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlphys.networks import autodiff
 from mlphys.networks.compiled import Mapped
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 
 LARGEST_JACOBIANS = 20_000_000  # numbers that are computed at once: 80 MB
 

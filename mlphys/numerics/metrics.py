@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from mlphys.numerics import bootstrap, chunked, pca
-from mlphys.numerics.activations import ACTIVATIONS
 from mlphys.numerics.chunked import Array
 from mlphys.numerics.class_probabilities import probability_metrics, ranking_metrics
 from mlphys.numerics.uncertainty import effective_size, fraction_stderr, mean_stderr, weighted_mean
@@ -37,9 +35,6 @@ def stderr(values: np.ndarray, metric: str, weights: np.ndarray | None = None) -
         size = effective_size(weights)
         return fraction_stderr(weighted_mean(values, weights) * size, size)
     return mean_stderr(values, weights)
-
-
-MOST_RIGHT = 10  # correctly classified samples among those shown
 
 
 def classification(
@@ -113,26 +108,6 @@ def _of_class(label: int, labels: np.ndarray, guesses: np.ndarray, weights: np.n
     return values
 
 
-def surest_mistakes(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:
-    """Indices of misclassified samples, most confident first."""
-    wrong = np.flatnonzero(probabilities.argmax(axis=1) != labels)
-    order = np.argsort(-probabilities[wrong].max(axis=1), kind="stable")
-    return wrong[order[:most]].astype(np.int32)
-
-
-def first_right(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:
-    """Indices of the first correctly classified sample of each class, at most `most`."""
-    right = np.flatnonzero(probabilities.argmax(axis=1) == labels)
-    _, first = np.unique(labels[right], return_index=True)
-    return right[first[:most]].astype(np.int32)
-
-
-def worth_seeing(labels: np.ndarray, probabilities: np.ndarray, most: int) -> np.ndarray:
-    """Indices of the most confident mistakes, and of one correctly classified sample per class."""
-    right = first_right(labels, probabilities, min(MOST_RIGHT, most))
-    return np.concatenate([surest_mistakes(labels, probabilities, most - len(right)), right])
-
-
 def reconstruction(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> dict[str, Any]:
     """The metrics of reconstructions of samples x (n, ...); baseline: the mean training image.
 
@@ -153,76 +128,6 @@ def reconstruction(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> 
     measured |= peak_signal_to_noise(mse, error)
     measured["mean_image_mse"] = float(chunked.mean_square(x, chunked.mean(train)).mean())
     return measured
-
-
-AT_ONCE = 1_000_000  # values of codes
-ACTIVE = 0.01  # a code value with a larger modulus counts as active
-
-
-def code_statistics(arrays: Mapping[str, np.ndarray], activation: str) -> dict[str, Any]:
-    """Statistics of codes (n, ...) that come from `activation`, and of the norms of their Jacobians.
-
-    `population_sparsity` is (1 - mean(h)^2 / mean(h^2)) / (1 - 1/K) over the K values of each code, 0 for equal
-    values and 1 for a single one that is not zero; `lifetime_sparsity` the same over the n samples for each value
-    (Treves & Rolls 1991; Vinje & Gallant 2000), its error by the bootstrap over the samples. Codes that are all zero
-    count as 1.
-    """
-    codes = arrays["codes"].reshape(len(arrays["codes"]), -1)
-    known = ACTIVATIONS.get(activation)
-    by_sample: dict[str, list[np.ndarray]] = defaultdict(list)
-    for c in _pieces(codes):
-        h = np.abs(c)
-        by_sample["mean_code"].append(c.mean(axis=1))
-        by_sample["active_fraction"].append((h > ACTIVE).mean(axis=1))
-        if c.shape[1] > 1:
-            sparsity = _treves_rolls(h.mean(axis=1), (h**2).mean(axis=1), c.shape[1])
-            by_sample["population_sparsity"].append(sparsity)
-        if known and known.bounded:
-            by_sample["saturated_fraction"].append(known.saturated(c).mean(axis=1))
-    whole = {name: mean_and_stderr(name, np.concatenate(values)) for name, values in by_sample.items()}
-    found = {**whole["mean_code"], **whole["active_fraction"]}
-    found |= whole.get("population_sparsity", {"population_sparsity": None, "population_sparsity_stderr": None})
-    found |= lifetime_sparsity(codes)
-    if "jacobian_norms" in arrays:
-        found |= mean_and_stderr("jacobian_norm", arrays["jacobian_norms"].astype(np.float64))
-    return found | whole.get("saturated_fraction", {})
-
-
-def _pieces(codes: np.ndarray) -> Iterator[np.ndarray]:
-    """Codes (n, K) in float64, a few megabytes at once."""
-    at_once = max(1, AT_ONCE // codes.shape[1])
-    for start in range(0, len(codes), at_once):
-        yield codes[start : start + at_once].astype(np.float64)
-
-
-def mean_and_stderr(name: str, values: np.ndarray) -> dict[str, Any]:
-    """A metric that is the mean of values (n,) of independent samples."""
-    return {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}
-
-
-def lifetime_sparsity(codes: np.ndarray) -> dict[str, Any]:
-    """Of codes (n, K): the mean over the K units; None for a single sample."""
-    n, size = codes.shape
-    if n < 2:
-        return {"lifetime_sparsity": None, "lifetime_sparsity_stderr": None}
-
-    def sparsity(means: np.ndarray) -> np.ndarray:
-        return _treves_rolls(means[:, :size], means[:, size:], n).mean(axis=1)
-
-    def values() -> Iterator[np.ndarray]:
-        return (np.concatenate([np.abs(c), c**2], axis=1) for c in _pieces(codes))
-
-    means = sum(piece.sum(axis=0, keepdims=True) for piece in values()) / n
-    return {
-        "lifetime_sparsity": float(sparsity(means)[0]),
-        "lifetime_sparsity_stderr": bootstrap.stderr_of_means(values, sparsity, n),
-    }
-
-
-def _treves_rolls(means: np.ndarray, squares: np.ndarray, count: int) -> np.ndarray:
-    """The sparsity of `count` values with these means and means of squares."""
-    share = np.where(squares > 0, means**2 / np.where(squares > 0, squares, 1), 0)
-    return ((1 - share) / (1 - 1 / count)).clip(0, 1)
 
 
 def explained_variance(arrays: Mapping[str, np.ndarray], x: Array, train: Array) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -56,3 +57,8 @@ def mean_stderr(values: np.ndarray, weights: np.ndarray | None = None) -> float 
         return None
     variance = np.average((values - np.average(values, weights=weights)) ** 2, weights=weights)
     return float(math.sqrt(max(variance, 0) / (n - 1)))
+
+
+def mean_and_stderr(name: str, values: np.ndarray) -> dict[str, Any]:
+    """A metric that is the mean of values (n,) of independent samples."""
+    return {name: float(values.mean()), f"{name}_stderr": mean_stderr(values)}

@@ -12,7 +12,7 @@ from mlphys.figures import log_axis, theme
 from mlphys.figures.example_experiments import autoencoder_of_images
 from mlphys.figures.picture import Picture, Plot, predicted
 from mlphys.figures.run_view import ResolvedView, RunView
-from mlphys.numerics.metrics import ACTIVE, code_statistics
+from mlphys.numerics.code_statistics import ACTIVE, code_statistics
 
 BINS = 80
 DOTTED = 40  # numbers of a code up to which each has a dot

@@ -14,8 +14,8 @@ from mlphys.figures.example_experiments import classifier_of_points
 from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked, metrics
-from mlphys.schema.data import SplitInMemory
 from mlphys.schema.layers import text
+from mlphys.schema.samples import SplitInMemory
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,8 +12,8 @@ from mlphys.figures import theme
 from mlphys.figures.picture import Picture, Plot
 from mlphys.figures.run_view import RunView
 from mlphys.numerics import chunked
-from mlphys.schema.data import Splits
 from mlphys.schema.layers import Weighted, text
+from mlphys.schema.samples import Splits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -41,12 +41,7 @@ class Reconstructions(Plot):
         _need_drawable(shape)
         indices = predictions["shown"][:MOST]
         inputs, outputs = predictions["images"][:MOST], predictions["reconstructions"][:MOST]
-        metrics = run.metrics.get(split, {})
-        if "mse" not in metrics:
-            raise NotApplicable(
-                run.config.model.why_no_decoder()
-                or "a head is trained to tell classes apart, and nothing to reconstruct; leave model.head out"
-            )
+        metrics = _metrics_of_reconstructions(run, split)
         of, baselines = (
             len(predictions["labels"]),
             _baselines(metrics, math.prod(predictions["codes"].shape[1:]), inputs.ndim == 4),
@@ -79,6 +74,16 @@ class Reconstructions(Plot):
     @classmethod
     def example(cls) -> dict[str, Any]:
         return autoencoder_of_images()
+
+
+def _metrics_of_reconstructions(run: RunView, split: str) -> Mapping[str, Any]:
+    metrics = run.metrics.get(split, {})
+    if "mse" not in metrics:
+        raise NotApplicable(
+            run.config.model.why_no_decoder()
+            or "a head is trained to tell classes apart, and nothing to reconstruct; leave model.head out"
+        )
+    return metrics
 
 
 def _to_images(run: RunView, shape: Shape) -> Iterator[Picture]:

@@ -88,7 +88,7 @@ def network(run: Run, snapshots: Snapshots) -> dict[str, Any]:
     branches = [
         {"name": each.name, "start": each.start, "layers": as_data(each.steps, tensors)} for each in whole.branches
     ]
-    kept = _kept(run, snapshots)
+    snapshots = _kept(run, snapshots)
     targets = run.preprocessing.targets
     scaling = {"mean": tensors.add(targets.mean), "spread": tensors.add(targets.spread)} if targets else None
     outputs = kind.prediction_shapes(description)
@@ -112,16 +112,20 @@ def network(run: Run, snapshots: Snapshots) -> dict[str, Any]:
         "noise": noise["stddev"] if noise else None,
         "energy": _energy(run),
         "gibbs": kind.DRAWS_SAMPLES,
-        "frames": [
-            {
-                "epoch": epoch,
-                "weights": [_added(step.weights, tensors) for step in kind.forward_pass(description, weights).steps],
-            }
-            for epoch, weights in kept.items()
-        ],
-        "plane": _plane(run, kept),
+        "frames": _frames(run, snapshots, tensors),
+        "plane": _plane(run, snapshots),
         "tensors": tensors.data(),
     }
+
+
+def _frames(run: Run, snapshots: Snapshots, tensors: Tensors) -> list[dict[str, Any]]:
+    """The weights of the layers after each epoch that has a snapshot."""
+    kind, description = run.config.model, run.loaded.net_input
+    passes = {epoch: kind.forward_pass(description, weights) for epoch, weights in snapshots.items()}
+    return [
+        {"epoch": epoch, "weights": [_added(step.weights, tensors) for step in each.steps]}
+        for epoch, each in passes.items()
+    ]
 
 
 def _check(whole: ForwardPass) -> None:

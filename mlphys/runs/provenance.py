@@ -11,7 +11,7 @@ from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data import splits
 from mlphys.errors import UserError
 from mlphys.io import checksum
-from mlphys.schema.data import Splits
+from mlphys.schema.samples import Splits
 
 
 class OtherData(UserError):
@@ -25,7 +25,7 @@ def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], pat
     """
     data = loaded.experiment.data
     if path is not None:
-        if "path" not in type(data).model_fields:
+        if not data.PATH_KEYS:
             if Path(path).exists():
                 raise OtherData(f"--data: {data.name} is located by its name; leave --data out")
             where = "set MLPHYS_DATA to the folder it is in" if data.sources() else "leave --data out"

@@ -25,8 +25,8 @@ from mlphys.runs import provenance, snapshots
 from mlphys.runs.measured_files import MetricsFile, RobustnessFile
 from mlphys.runs.snapshots import Snapshots
 from mlphys.runs.unfinished import Unfinished, newest
-from mlphys.schema.data import Splits
 from mlphys.schema.messages import suggestion
+from mlphys.schema.samples import Splits
 from mlphys.schema.shapes import Row
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from mlphys.io.event_file import EventFile, Image, Value, event
 from mlphys.io.history import BOOKKEEPING
 from mlphys.io.run_folder import RunFolder
 from mlphys.runs.writer import RunWriter
-from mlphys.schema.data import Split
 from mlphys.schema.document import dump
+from mlphys.schema.samples import Split
 from mlphys.training.checkpoint import Checkpoint
 
 FOLDER = "tensorboard"

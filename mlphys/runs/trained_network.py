@@ -19,7 +19,7 @@ from mlphys.networks.network import arranged
 from mlphys.networks.point_function import PointFunction
 from mlphys.numerics import chunked
 from mlphys.numerics.chunked import Array
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import trained
 
 

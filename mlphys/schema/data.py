@@ -1,9 +1,9 @@
-"""The base class of datasets, with the keys for splits; descriptions and samples."""
+"""The base class of datasets, with the keys for splits, and what is known of their samples before they are read."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -11,12 +11,10 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mlphys.numerics import chunked
-from mlphys.numerics.chunked import Array
 from mlphys.schema.fields import LARGEST, Count, Seed, Shape, Whole, as_tuple
 from mlphys.schema.preprocess import StepField
+from mlphys.schema.samples import Samples
 from mlphys.schema.spec import Spec, refuse
-from mlphys.schema.units import Units
 
 
 def _size(value: Any) -> int | float:
@@ -118,6 +116,7 @@ class Dataset(Spec, ABC):
     HAS_COLUMNS: ClassVar[bool] = False  # of which `split: {by: column}` can name one
     LICENCE: ClassVar[str | None] = None  # of the samples, as their authors state it; None: not known
     OWN_FILES: ClassVar[bool] = False  # the user's files: their order, labels and values may be any
+    PATH_KEYS: ClassVar[tuple[str, ...]] = ()  # keys that name the user's files or folders; `--data` replaces `path`
 
     name: str
     """Which dataset; `mlphys list datasets` describes them. Example: mnist"""
@@ -290,88 +289,3 @@ class PhaseTransition:
     order_parameter: str  # its name
     draw: Callable[[float, int, np.random.Generator], np.ndarray]  # so many at a temperature: float32 (n, *shape)
     order: Callable[[np.ndarray], np.ndarray]  # the order parameter of samples (n, *shape): float64 (n,)
-
-
-@dataclass(frozen=True)
-class Samples:
-    """All samples of a dataset: x float32 of shape (n, *shape), images in [0, 1]; an array or a LazyArray.
-
-    y of shape (n, *target_shape) are int32 labels, or float32 targets.
-
-    `x_test`, `y_test` are the official test set, None where there is none, and so are `x_validation`,
-    `y_validation`. `files` are the files of the user's that were read, with what data.json records of
-    them; `units` and `target_units` are the units of their numbers. `notes` name what is not used.
-
-    `weights` float32 (n,) are those of the samples, and so on; `groups` int (n,) number the groups that a split by
-    a column keeps together.
-    """
-
-    x: Array
-    y: np.ndarray
-    x_test: Array | None = None
-    y_test: np.ndarray | None = None
-    files: tuple[dict[str, Any], ...] = ()
-    units: Units | None = None
-    target_units: Units | None = None
-    x_validation: Array | None = None
-    y_validation: np.ndarray | None = None
-    notes: tuple[str, ...] = ()
-    weights: np.ndarray | None = None
-    weights_test: np.ndarray | None = None
-    weights_validation: np.ndarray | None = None
-    groups: np.ndarray | None = None
-
-
-@dataclass(frozen=True)
-class Split:
-    """One split: x float32 (n, *shape), array or LazyArray; y (n, *target_shape), int32 labels or float32 targets.
-
-    `weights` float32 (n,) of the samples, where the data has any.
-    """
-
-    x: Array
-    y: np.ndarray
-    weights: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.x)
-
-    def some(self, most: int) -> SplitInMemory:
-        """At most `most` samples, evenly spaced."""
-        rows = np.arange(min(most, len(self))) * len(self) // max(1, min(most, len(self)))
-        return SplitInMemory(chunked.read(self.x[rows]), self.y[rows], self._weights(rows))
-
-    def at(self, rows: np.ndarray | slice) -> Split:
-        """The samples with these indices."""
-        return Split(self.x[rows], self.y[rows], self._weights(rows))
-
-    def pieces(self) -> Iterator[SplitInMemory]:
-        """Iterate over the split in chunks."""
-        start = 0
-        for x in chunked.pieces(self.x):
-            rows = slice(start, start + len(x))
-            yield SplitInMemory(x, self.y[rows], self._weights(rows))
-            start += len(x)
-
-    def _weights(self, rows: np.ndarray | slice) -> np.ndarray | None:
-        return None if self.weights is None else self.weights[rows]
-
-
-@dataclass(frozen=True)
-class SplitInMemory(Split):
-    """A split, or a part of one, in memory."""
-
-    x: np.ndarray
-
-
-@dataclass(frozen=True)
-class Splits:
-    """The three splits of a dataset."""
-
-    train: Split
-    validation: Split
-    test: Split
-    files: tuple[dict[str, Any], ...] = ()
-    units: Units | None = None
-    target_units: Units | None = None
-    notes: tuple[str, ...] = ()

@@ -70,6 +70,38 @@ SLIPS = {
 
 OTHER_WORDS = {"yes": "true", "on": "true", "no": "false", "off": "false"}  # YAML 1.1 knew them
 
+# What a value of another kind should be.
+EXPECTED = {
+    "name": "1 to 100 of a-z, A-Z, 0-9, '.', '-', '_', first a letter or digit: it names a folder",
+    "range": "a range such as [0.985, 0.993], the smaller number first",
+    "remark": "text, a number, true or false",
+    "learning_rate": "a number above 0, or a schedule by name",
+    "split": "stratified, in_order or {by: column}",
+    "class_weight": "balanced, or a weight of at least 0 for each class",
+    "matrix": "rows of as many numbers each, up to 1e6, such as [[1, -2, 1]]",
+    "finite_number": "a finite number",
+    "string_type": "text",
+    "dict_type": "a block of keys",
+}
+# Those for which what was received may be right in the notation of another language.
+EXPECTED_WITH_HABITS = {
+    "two_directions": "a whole number, or two for rows and columns such as [3, 3]",
+    "border": "a whole number, [rows, columns] or [[top, bottom], [left, right]]",
+    "border_of_sequence": "a whole number, or two such as [before, after]",
+    "size": "a count of samples, or a fraction between 0 and 1",
+    "components": "a number of components, or a fraction of the variance below 1",
+    "batch_size": "a whole number of at least 1, or all",
+    **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "a whole number"),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+}
+BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "greater_than": ("greater than", "gt"),
+    "less_than_equal": ("at most", "le"),
+    "less_than": ("less than", "lt"),
+}
+
 
 def complain(problems: Iterable[Refusal], document: Document) -> UserError:
     """All problems as one error, one line each: `file:line: key.path: text`."""
@@ -170,7 +202,26 @@ def quoted(value: Any) -> str:
 
 def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> str:
     got = f"; received {quoted(received)}"
+    if kind in EXPECTED:
+        return f"expected {EXPECTED[kind]}{got}"
+    if kind in EXPECTED_WITH_HABITS:
+        return f"expected {EXPECTED_WITH_HABITS[kind]}{got}{_habit(received)}"
+    if kind in BOUNDS:
+        words, key = BOUNDS[kind]
+        return f"must be {words} {_number(context[key])}{got}"
+    return (
+        _text_of_names(kind, context, received, path)
+        or _text_of_values(kind, context, received)
+        or f"{kind.replace('_', ' ')}{got}"
+    )
+
+
+def _text_of_names(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> str:
+    """Where a key, the name of an entry or its arguments are wrong; empty for other problems."""
+    got = f"; received {quoted(received)}"
     match kind:
+        case "missing":
+            return "missing; this key must be given"
         case "unknown_key":
             return f"unknown key{_key_hint(context, path)}"
         case "unknown_name":
@@ -194,79 +245,37 @@ def _text(kind: str, context: dict[str, Any], received: Any, path: KeyPath) -> s
         case "keys":
             hint = _missing_space(received, context["allowed"])
             return f"expected a block of keys{got}{hint or '; allowed ' + ', '.join(context['allowed'])}"
-        case "name":
-            return f"expected 1 to 100 of a-z, A-Z, 0-9, '.', '-', '_', first a letter or digit: it names a folder{got}"
-        case "range":
-            return f"expected a range such as [0.985, 0.993], the smaller number first{got}"
-        case "remark":
-            return f"expected text, a number, true or false{got}"
-        case "learning_rate":
-            return f"expected a number above 0, or a schedule by name{got}"
-        case "two_directions":
-            return f"expected a whole number, or two for rows and columns such as [3, 3]{got}{_habit(received)}"
-        case "border":
-            forms = "a whole number, [rows, columns] or [[top, bottom], [left, right]]"
-            return f"expected {forms}{got}{_habit(received)}"
-        case "border_of_sequence":
-            return f"expected a whole number, or two such as [before, after]{got}{_habit(received)}"
-        case "size":
-            return f"expected a count of samples, or a fraction between 0 and 1{got}{_habit(received)}"
-        case "components":
-            return f"expected a number of components, or a fraction of the variance below 1{got}{_habit(received)}"
-        case "split":
-            return f"expected stratified, in_order or {{by: column}}{got}"
+    return ""
+
+
+def _text_of_values(kind: str, context: dict[str, Any], received: Any) -> str:
+    """Where a value is wrong in a way that its context tells; empty for other problems."""
+    got = f"; received {quoted(received)}"
+    match kind:
         case "temperatures":
             return (
                 "expected temperatures above 0 such as [1.8, 2.3, 3.0], or evenly spaced "
                 f"{{from: 1.6, to: 2.9, count: 14}}; received {context['wrong'][:100]}"
             )
-        case "class_weight":
-            return f"expected balanced, or a weight of at least 0 for each class{got}"
-        case "matrix":
-            return f"expected rows of as many numbers each, up to 1e6, such as [[1, -2, 1]]{got}"
         case "side":
             return f"a kernel has at most {context['most']} rows and columns{got}"
         case "sizes":
             return "expected kernels of the same size; received different ones"
-        case "batch_size":
-            return f"expected a whole number of at least 1, or all{got}{_habit(received)}"
-        case "missing":
-            return "missing; this key must be given"
         case "literal_error":
             expected = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
             return f"unknown value{got}{choice(received, expected)}"
-        case "int_type" | "int_parsing" | "int_from_float":
-            return f"expected a whole number{got}{_habit(received)}"
-        case "float_type" | "float_parsing":
-            return f"expected a number{got}{_habit(received)}"
-        case "finite_number":
-            return f"expected a finite number{got}"
         case "beyond_float32":
             return f"must lie between -{context['largest']:g} and {context['largest']:g}: computed in float32{got}"
-        case "bool_type" | "bool_parsing":
-            return f"expected true or false{got}{_habit(received)}"
-        case "string_type":
-            return f"expected text{got}"
         case "tuple_type" | "list_type":
             word = isinstance(received, str) and re.fullmatch(r"[\w.-]+", received)
             return f"expected a list{got}{f'; write [{received}]' if word else ''}"
-        case "dict_type":
-            return f"expected a block of keys{got}"
-        case "greater_than_equal":
-            return f"must be at least {_number(context['ge'])}{got}"
-        case "greater_than":
-            return f"must be greater than {_number(context['gt'])}{got}"
-        case "less_than_equal":
-            return f"must be at most {_number(context['le'])}{got}"
-        case "less_than":
-            return f"must be less than {_number(context['lt'])}{got}"
         case "too_short":
             return f"needs at least {context['min_length']} entries{got}"
         case "too_long":
             return f"takes at most {context['max_length']} entries{got}"
         case "value_error":
             return f"{context['error']}{'' if isinstance(received, dict) else got}"
-    return f"{kind.replace('_', ' ')}{got}"
+    return ""
 
 
 def _key_hint(context: dict[str, Any], path: KeyPath) -> str:

@@ -77,40 +77,12 @@ def _turned(row: Row, activation: ActivationName, where: KeyPath, transposed: bo
     match layer:
         case Dense():
             return Dense(units=row.input_shape[-1], activation=activation)
-        case Conv2D() if row.input_shape[:2] == row.output_shape[:2] and not transposed:
-            return Conv2D(
-                filters=row.input_shape[-1],
-                kernel_size=layer.kernel_size,
-                padding="same",
-                dilation_rate=layer.dilation_rate,
-                activation=activation,
-            )
         case Conv2D():
-            return Conv2DTranspose(
-                filters=row.input_shape[-1],
-                kernel_size=layer.kernel_size,
-                strides=layer.strides,
-                padding=layer.padding,
-                activation=activation,
-            )
+            return _convolution_of_image(layer, row, activation, transposed)
         case MaxPooling2D() | AveragePooling2D():
             return UpSampling2D(size=layer.pool_size)
-        case Conv1D() if row.input_shape[0] == row.output_shape[0] and not transposed:
-            return Conv1D(
-                filters=row.input_shape[-1],
-                kernel_size=layer.kernel_size,
-                padding="same",
-                dilation_rate=layer.dilation_rate,
-                activation=activation,
-            )
         case Conv1D():
-            return Conv1DTranspose(
-                filters=row.input_shape[-1],
-                kernel_size=layer.kernel_size,
-                strides=layer.strides,
-                padding="valid" if layer.padding == "valid" else "same",
-                activation=activation,
-            )
+            return _convolution_of_sequence(layer, row, activation, transposed)
         case MaxPooling1D() | AveragePooling1D():
             return UpSampling1D(size=layer.pool_size)
         case ZeroPadding1D():
@@ -124,6 +96,42 @@ def _turned(row: Row, activation: ActivationName, where: KeyPath, transposed: bo
         case Flatten() | Reshape():
             return Reshape(target_shape=row.input_shape)
     raise Refusal(where, f"{type(layer).__name__} has no mirror image; {REMEDY}")
+
+
+def _convolution_of_image(layer: Conv2D, row: Row, activation: ActivationName, transposed: bool) -> Layer:
+    if row.input_shape[:2] == row.output_shape[:2] and not transposed:
+        return Conv2D(
+            filters=row.input_shape[-1],
+            kernel_size=layer.kernel_size,
+            padding="same",
+            dilation_rate=layer.dilation_rate,
+            activation=activation,
+        )
+    return Conv2DTranspose(
+        filters=row.input_shape[-1],
+        kernel_size=layer.kernel_size,
+        strides=layer.strides,
+        padding=layer.padding,
+        activation=activation,
+    )
+
+
+def _convolution_of_sequence(layer: Conv1D, row: Row, activation: ActivationName, transposed: bool) -> Layer:
+    if row.input_shape[0] == row.output_shape[0] and not transposed:
+        return Conv1D(
+            filters=row.input_shape[-1],
+            kernel_size=layer.kernel_size,
+            padding="same",
+            dilation_rate=layer.dilation_rate,
+            activation=activation,
+        )
+    return Conv1DTranspose(
+        filters=row.input_shape[-1],
+        kernel_size=layer.kernel_size,
+        strides=layer.strides,
+        padding="valid" if layer.padding == "valid" else "same",
+        activation=activation,
+    )
 
 
 def _no_way_back(row: Row, out: Shape) -> str:

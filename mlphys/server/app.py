@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlphys.commands import report
 from mlphys.errors import UserError
-from mlphys.io import atomic
+from mlphys.io import atomic, checksum
 from mlphys.io.run_folder import STUDY, RunFolder
 from mlphys.runs.run import Run
 from mlphys.server import pages
@@ -90,12 +90,12 @@ class _Shown:
 
         self._streams += 1
         try:
-            seen: object = ()  # nothing has been sent
+            sent: object = ()  # nothing yet
             looks = 0
             while not self._stopping():
-                now = await run_in_threadpool(_stamp, path)
-                if now != seen:
-                    seen, looks = now, 0
+                now = await run_in_threadpool(_version, path)
+                if now != sent:
+                    sent, looks = now, 0
                     yield f"event: curves\ndata: {await run_in_threadpool(_progress, path)}\n\n"
                 if not await run_in_threadpool(_in_training, path):
                     yield "event: ended\ndata: {}\n\n"
@@ -128,13 +128,13 @@ def _in_training(path: Path) -> bool:
     return not RunFolder(path).has(STUDY) and Run(path).status["state"] == "running" and atomic.held(path)
 
 
-def _stamp(path: Path) -> tuple[int, int] | None:
+def _version(path: Path) -> checksum.Version | None:
+    """Of the history of a run, None where it has none."""
     try:
         with RunFolder(path).opened("history.csv") as file:
-            facts = os.fstat(file.fileno())
+            return checksum.version_of(os.fstat(file.fileno()))
     except UserError:
         return None
-    return facts.st_mtime_ns, facts.st_size
 
 
 def _html(content: str, status: int = 200) -> Response:

@@ -34,8 +34,8 @@ def needed(document: Document) -> tuple[Document, tuple[NeededFile, ...]]:
     experiment = parsed(document)
     data = experiment.data
     found = [_needed(fetch(source), source) for source in data.sources()]
-    if path := getattr(data, "path", None) if "path" in type(data).model_fields else None:
-        for key in {"path", "votes"} & {*document.data["data"]}:  # where the member is trained, they start elsewhere
+    if path := getattr(data, "path", None) if data.PATH_KEYS else None:
+        for key in {*data.PATH_KEYS} & {*document.data["data"]}:  # where the member is trained, they start elsewhere
             document = document.with_value(("data", key), getattr(data, key), document.name)
         inside = _inside(Path(path)) if Path(path).is_dir() or not data.files() else ()
         found += [_needed(file) for file in (*data.files(), *inside)]

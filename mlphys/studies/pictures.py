@@ -20,6 +20,7 @@ from mlphys.numerics import chunked
 from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.runs.run import Run
 from mlphys.schema.document import flow
+from mlphys.schema.samples import Split
 from mlphys.studies import search_pictures
 from mlphys.studies.candidates import Candidate
 from mlphys.studies.changed_samples import against_changes
@@ -196,19 +197,13 @@ def disagreements(found: Comparison) -> Iterator[Picture]:
         raise NotApplicable(str(error)) from None
     classes = first.data["classes"]
     names = [f"only {pair.first.name}"] * bool(len(left[0])) + [f"only {pair.second.name}"] * bool(len(right[0]))
-    across = max(len(indices) for indices, _ in chosen)
-    blank = np.zeros((across, *first.description.shape), np.float32)
-    images = []
-    for indices, _ in chosen:
-        row = blank.copy()
-        row[: len(indices)] = chunked.read(split.x[np.sort(indices)])[np.argsort(np.argsort(indices))]
-        images.append(row)
+    images = _rows_of_images(split, [indices for indices, _ in chosen])
     titles = [
         [f"{classes[guess]} ({classes[true]}!)" for guess, true in zip(guesses, split.y[rows], strict=True)]
         for rows, guesses in chosen
     ]
     figure = image_grid.page(
-        np.stack(images), np.concatenate(images), [f"{name}\nis right" for name in names],
+        images, np.concatenate(images), [f"{name}\nis right" for name in names],
         f"{found.split} samples on which two nets disagree",
         f"{pair.mcnemar.first_only} and {pair.mcnemar.second_only} in all; those of which the wrong net is surest, and "
         "above each what it takes it for (and what it is)", each=titles,
@@ -220,6 +215,14 @@ def disagreements(found: Comparison) -> Iterator[Picture]:
         "mistaken_for": [classes[k] for _, guesses in chosen for k in guesses],
     }
     yield Picture("disagreements", figure, table)
+
+
+def _rows_of_images(split: Split, rows: Sequence[np.ndarray]) -> np.ndarray:
+    """The images of a split with these indices, each row filled up with black ones to the length of the longest."""
+    images = np.zeros((len(rows), max(map(len, rows)), *split.x.shape[1:]), np.float32)
+    for row, indices in zip(images, rows, strict=True):
+        row[: len(indices)] = chunked.read(split.x[np.sort(indices)])[np.argsort(np.argsort(indices))]
+    return images
 
 
 def _wrongly(wrong: Run, right: Run, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -124,15 +124,15 @@ def _by_number(path: Path) -> tuple[int, str]:
 
 
 def _stamp(folder: Path) -> list[list[int] | None]:
-    """Times and sizes of the files that a row is read from."""
-    found: list[list[int] | None] = []
+    """Times and sizes of the files that a row is read from; no numbers of devices, which the index may outlive."""
+    stamps: list[list[int] | None] = []
     for name in FILES:
         try:
             facts = os.stat(f"{folder}/{name}", follow_symlinks=False)
-            found.append([facts.st_mtime_ns, facts.st_size])
+            stamps.append([facts.st_mtime_ns, facts.st_size])
         except OSError:
-            found.append(None)
-    return found
+            stamps.append(None)
+    return stamps
 
 
 def _index() -> dict[str, Any]:

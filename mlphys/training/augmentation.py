@@ -10,7 +10,7 @@ import numpy as np
 from mlphys.networks.compiled import Mapped
 from mlphys.numerics.randomness import rng
 from mlphys.schema.augmentation import Augmentation, Elastic
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 
 AT_ONCE = 2000  # images
 REACH = 3  # truncation of a Gaussian, in sigma

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from mlphys.networks.phases import Gradient, Plan
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.training.native_backend import NativeBackend
 from mlphys.training.tensorflow_backend import TensorFlowBackend
 

@@ -10,7 +10,7 @@ from mlphys.networks.compiled import Mapped
 from mlphys.numerics import chunked
 from mlphys.numerics.randomness import rng
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 
 AT_ONCE = 2000  # samples
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mlphys.networks.compiled import Pass
 from mlphys.networks.phases import Gradient, Phase
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.training.engine import Engine, traversed
 from mlphys.training.tracking import trained_by_layer
 

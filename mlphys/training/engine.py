@@ -14,7 +14,7 @@ from mlphys.networks.compiled import Measurement, Pass, metric_means, traversed
 from mlphys.networks.phases import Gradient
 from mlphys.networks.tensorflow import accelerators
 from mlphys.numerics import chunked
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.training.backend import Backend, Measured, batch_size, choose
 from mlphys.training.prefetch import Blocks, Change
 from mlphys.training.tracking import Tracker

@@ -7,7 +7,8 @@ from dataclasses import replace
 from mlphys.config.experiment import ResolvedExperiment
 from mlphys.data.preprocessing import Preprocessing
 from mlphys.numerics.randomness import rng
-from mlphys.schema.data import Generated, Split, Splits
+from mlphys.schema.data import Generated
+from mlphys.schema.samples import Split, Splits
 from mlphys.training.augmentation import Augmenter
 from mlphys.training.phase_samples import Feed
 from mlphys.training.prefetch import Change

@@ -15,7 +15,7 @@ from mlphys.networks.compiled import Measurement
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Fit, Gradient, Phase
 from mlphys.numerics.memory_layout import as_saved
-from mlphys.schema.data import Splits
+from mlphys.schema.samples import Splits
 from mlphys.training import divergence, epoch_order
 from mlphys.training.checkpoint import Checkpoint, Incomplete
 from mlphys.training.divergence import finite

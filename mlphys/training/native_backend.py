@@ -19,7 +19,7 @@ from mlphys.networks.cost import ClassWeightedTerm
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.tensorflow import tf
 from mlphys.numerics import chunked
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import weight_shapes
 from mlphys.training.native_chain import data_term, dense_chain
 from mlphys.training.native_layers import generators

@@ -15,7 +15,7 @@ from mlphys.native.penalty import NONE, Penalty
 from mlphys.native.workspace import TOTALS, Workspace
 from mlphys.networks.compiled import metric_means
 from mlphys.numerics import chunked
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.training.step_calls import aligned, compiled, sums_by_metric, together
 
 AT_ONCE = 256  # samples: more leave the cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mlphys.networks.phases import Gradient
-from mlphys.schema.data import Split, Splits
+from mlphys.schema.samples import Split, Splits
 from mlphys.training.corruption import Corrupter
 from mlphys.training.prefetch import Change
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from mlphys.numerics import chunked
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 
 LARGEST_BLOCK = 16_000_000  # values of its samples: 64 MB
 

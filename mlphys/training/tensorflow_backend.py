@@ -13,7 +13,7 @@ from mlphys.networks.compiled import fast_convolutions, metric_sums
 from mlphys.networks.cost import mean_loss
 from mlphys.networks.phases import Gradient, Plan
 from mlphys.networks.tensorflow import accelerators, tf
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.training import microbatches
 from mlphys.training.tracking import Tracker
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mlphys.commands.labelled_set import LabelledSet, in_units
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.schema.units import Units
 
 RAW = np.array([[0, 100, 1000]])

@@ -16,8 +16,8 @@ from mlphys.errors import UserError
 from mlphys.numerics import metrics
 from mlphys.numerics.uncertainty import fraction_stderr
 from mlphys.runs.run import Run
-from mlphys.schema.data import Split
 from mlphys.schema.document import dump
+from mlphys.schema.samples import Split
 from tests.helpers.cli import mlphys, reason
 
 DIGITS = {"name": "digits", "train": 300, "validation": 100, "test": 200}

@@ -310,6 +310,34 @@ REFUSED = {
     ),
     "no layers": (sequential(), "net.json: has no layers that a net could have"),
     "another JSON": ({"a": 1}, "net.json: the model: expected a class of Keras with its arguments; received {'a': 1}"),
+    "an empty axis": (
+        sequential(dense(3), shape=(0,)),
+        "net.json: InputLayer (inputlayer): takes samples of [None, 0]; every length but the first must be a number",
+    ),
+    "a length beyond all memory": (
+        sequential(dense(3), shape=(10**12,)),
+        "net.json: InputLayer (inputlayer): takes samples of [None, 1000000000000]; every length but the first must "
+        "be a number",
+    ),
+    "an encoder that keeps the rows of an image apart": (
+        sequential(dense(2, "a"), dense(4, "b"), shape=(4, 4)),
+        "net.json: Dense (a): acts on the last axis of 4 x 4, and an encoder that begins with Dense takes all values "
+        "in one row; put Flatten before it",
+    ),
+    "more layers than anybody trains": (
+        sequential(*[layer("Flatten")] * 1000),
+        "net.json: Sequential (net): expected a list of at most 1000 layers; received "
+        "[{'module': 'keras.layers', 'class_name': 'InputLayer', '...",
+    ),
+    "a negative scale": (
+        sequential(layer("Rescaling", scale=-1.0, offset=0.0), SOFTMAX),
+        "net.json: Rescaling (rescaling): x scale + offset is read for one scale above 0 and the offset 0; use "
+        "Normalization, or scale the data itself",
+    ),
+    "targets scaled twice": (
+        sequential(dense(2), *[layer("Rescaling", scale=2.0, offset=1.0)] * 2, shape=(3,)),
+        "net.json: Rescaling (rescaling): follows the net; only a regressor's outputs can be scaled",
+    ),
     "models in models": (
         None,
         "net.json: Sequential (net): models inside models, more than 10 deep",
@@ -329,6 +357,12 @@ def test_what_a_config_cannot_say_is_refused_with_the_layer(case):
         for _ in range(12):
             model = sequential(model)
     assert refusal(model) == message
+
+
+@pytest.mark.parametrize(("scale", "by"), [(1 / 49, 49.0), (0.003921568859368563, 255.0), (0.3, 1 / 0.3)])
+def test_a_scale_is_the_whole_number_that_it_is_the_rounded_inverse_of(scale, by):
+    """1 / (1 / 49) is 49.00000000000001, and 1 / 255 in float32 the inverse of 254.99999."""
+    assert f"  - scale: {by}\n" in written(sequential(layer("Rescaling", scale=scale, offset=0.0), SOFTMAX, shape=(3,)))
 
 
 def test_a_number_beyond_float32_is_refused_without_a_warning():

@@ -1001,6 +1001,29 @@ def test_the_json_schema_knows_every_name_and_closes_every_block():
         assert f'"{name}"' in text
 
 
+def dense(hidden: list[int], **training: object) -> Path:
+    """A classifier of digits with hidden layers of so many units."""
+    layers = ["Flatten", *({"Dense": {"units": units}} for units in hidden), {"Dense": {"units": 10}}]
+    layers[-1]["Dense"]["activation"] = "softmax"
+    model = {"kind": "classifier", "layers": layers}
+    return written(dump({"data": {"name": "digits"}, "model": model, "training": training}))
+
+
+def test_more_layers_than_history_has_columns_for_are_not_tracked():
+    load(dense([4] * 98, track=["weight_norms"]))
+    assert error_of(load, dense([4] * 99, track=["weight_norms"])).endswith(
+        ": training.track: this net has 101 layers, and at most 100 are tracked; leave weight_norms out"
+    )
+
+
+def test_so_many_snapshots_are_taken_as_a_page_can_use():
+    """375,010 weights of 4 bytes fit 42 times into 64 MB: the initial ones, and 41 of the training."""
+    load(dense([5000], snapshots=41))
+    assert error_of(load, dense([5000], snapshots=42)).endswith(
+        ": training.snapshots: so many times the weights are more than 64 MB; write at most 41"
+    )
+
+
 def test_a_config_is_judged_without_tensorflow_keras_or_scikit_learn():
     broken = GOOD.replace("units: 10", "units: 11")
     Path("good.yaml").write_text(GOOD)

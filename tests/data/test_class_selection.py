@@ -14,8 +14,9 @@ from mlphys.data import class_selection
 from mlphys.datasets.digits import Digits
 from mlphys.errors import UserError
 from mlphys.runs.run import Run
-from mlphys.schema.data import Description, Samples
+from mlphys.schema.data import Description
 from mlphys.schema.document import dump
+from mlphys.schema.samples import Samples
 
 CLASSIFIER = "{kind: classifier, layers: [Flatten, {Dense: {units: %d, activation: softmax}}]}"
 

@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 from mlphys.data import feature_histograms, inspection
 from mlphys.errors import UserError
-from mlphys.schema.data import Description, Split, Splits
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split, Splits
 
 CLASSES = ("up", "down")
 CURVES = Description((6,), CLASSES, samples=12, test_samples=None)

@@ -19,7 +19,6 @@ from mlphys.io.run_files import WEIGHTS, RunFiles
 from mlphys.numerics import chunked
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
-from mlphys.schema.data import Split, Splits
 from mlphys.schema.document import dump, read
 from mlphys.schema.preprocess import (
     STEPS,
@@ -31,6 +30,7 @@ from mlphys.schema.preprocess import (
     SubtractMean,
     Whiten,
 )
+from mlphys.schema.samples import Split, Splits
 from tests.helpers.cli import mlphys, refused
 from tests.helpers.memory_layout import assert_as_saved
 

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mlphys.data import splits
+from mlphys.data import split_sizes, splits
 from mlphys.datasets.digits import Digits
 from mlphys.errors import Refusal, UserError
-from mlphys.schema.data import Dataset, Description, Samples, Split
+from mlphys.schema.data import Dataset, Description
+from mlphys.schema.samples import Samples, Split
 
 WHOLE = Description(shape=(2,), classes=("a", "b", "c"), samples=300, test_samples=None)
 OFFICIAL = replace(WHOLE, test_samples=100)
@@ -60,13 +61,13 @@ def numbers(split: Split) -> list[int]:
     ],
 )
 def test_counts_fractions_and_defaults_become_sizes(description, keys, expected):
-    sizes = splits.sizes(spec(**keys), description)
+    sizes = split_sizes.sizes(spec(**keys), description)
     assert tuple(sizes[name] for name in splits.NAMES) == expected
 
 
 def test_resolved_sizes_resolve_to_themselves():
-    sizes = splits.sizes(spec(train=0.5, validation=0.1), WHOLE)
-    assert splits.sizes(spec(**sizes), WHOLE) == sizes
+    sizes = split_sizes.sizes(spec(train=0.5, validation=0.1), WHOLE)
+    assert split_sizes.sizes(spec(**sizes), WHOLE) == sizes
 
 
 NONE = "0.001 of 300 samples is none; write a larger fraction, or a count"
@@ -110,7 +111,7 @@ REFUSED = [
 @pytest.mark.parametrize(("description", "key", "keys", "text"), REFUSED)
 def test_sizes_that_do_not_fit_are_refused_at_their_key(description, key, keys, text):
     with pytest.raises(Refusal) as error:
-        splits.sizes(spec(**keys), description)
+        split_sizes.sizes(spec(**keys), description)
     assert (error.value.path, error.value.text) == (("data", key), text)
 
 
@@ -148,7 +149,7 @@ PARTS = st.integers(0, 100) | st.floats(0.01, 0.99)
 @given(PARTS, PARTS, PARTS | st.none(), st.sampled_from([WHOLE, OFFICIAL]))
 def test_sizes_fit_the_samples_and_resolve_to_themselves_or_are_refused(validation, test, train, description):
     try:
-        sizes = splits.sizes(spec(validation=validation, test=test, train=train), description)
+        sizes = split_sizes.sizes(spec(validation=validation, test=test, train=train), description)
     except Refusal:
         return
     official = description.test_samples is not None
@@ -156,7 +157,7 @@ def test_sizes_fit_the_samples_and_resolve_to_themselves_or_are_refused(validati
     assert own == description.samples if train is None else own <= description.samples
     assert sizes["train"] >= 1
     assert sizes["test"] <= (description.test_samples or description.samples)
-    assert splits.sizes(spec(**sizes), description) == sizes
+    assert split_sizes.sizes(spec(**sizes), description) == sizes
 
 
 MEMBERS = st.lists(st.integers(3, 60), min_size=1, max_size=4)  # of each class
@@ -287,7 +288,7 @@ def test_samples_that_are_not_as_described_are_refused(change, text):
 
 def test_fractions_that_make_one_use_every_sample_once():
     described = Description((1,), ("a", "b"), 12, None)
-    sizes = splits.sizes(spec(train=0.75, validation=0.125, test=0.125), described)
+    sizes = split_sizes.sizes(spec(train=0.75, validation=0.125, test=0.125), described)
     assert sum(sizes.values()) == 12
 
 
@@ -313,13 +314,13 @@ def test_folds_have_the_classes_in_their_proportions_in_a_file_that_is_sorted_by
 
 
 def test_the_sizes_of_a_fold_are_complete_and_stay_what_they_are():
-    first = splits.sizes(spec(folds=7, fold=6), WHOLE)
+    first = split_sizes.sizes(spec(folds=7, fold=6), WHOLE)
     assert first == {"train": 205, "validation": 35, "test": 60}
-    assert splits.sizes(spec(folds=7, fold=6, **first), WHOLE) == first
+    assert split_sizes.sizes(spec(folds=7, fold=6, **first), WHOLE) == first
 
 
 def test_without_a_fold_the_sizes_are_those_of_the_first():
-    assert splits.sizes(spec(folds=5), WHOLE) == splits.sizes(spec(folds=5, fold=0), WHOLE)
+    assert split_sizes.sizes(spec(folds=5), WHOLE) == split_sizes.sizes(spec(folds=5, fold=0), WHOLE)
 
 
 @pytest.mark.parametrize(
@@ -336,7 +337,7 @@ def test_without_a_fold_the_sizes_are_those_of_the_first():
 )
 def test_folds_that_cannot_be_are_refused(keys, key, message):
     with pytest.raises(Refusal) as refusal:
-        splits.sizes(spec(**keys), WHOLE)
+        split_sizes.sizes(spec(**keys), WHOLE)
     assert (refusal.value.path, refusal.value.text) == (("data", key), message)
 
 
@@ -389,7 +390,7 @@ def test_a_column_with_too_few_values_for_the_splits_is_refused():
 )
 def test_a_rule_that_does_not_fit_is_refused(keys, text):
     with pytest.raises(Refusal) as error:
-        splits.sizes(spec(**keys), WHOLE)
+        split_sizes.sizes(spec(**keys), WHOLE)
     assert error.value.text == text
 
 

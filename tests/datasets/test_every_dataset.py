@@ -1,6 +1,7 @@
 import inspect
 import subprocess
 import sys
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +12,8 @@ from mlphys.data.splits import fingerprint, split
 from mlphys.io.download import locate
 from mlphys.numerics import chunked
 from mlphys.schema import registry
-from mlphys.schema.data import Dataset, Description, RemoteFile, Samples
+from mlphys.schema.data import Dataset, Description, RemoteFile
+from mlphys.schema.samples import Samples
 from tests.helpers.made_up_entry import mlphys_with
 
 PACKAGE = "mlphys.datasets"
@@ -85,6 +87,15 @@ def test_samples_are_finite_float32_and_labels_int32_of_every_class(example):
         assert np.isfinite(samples.y).all()
 
 
+@every
+def test_the_keys_of_its_paths_are_declared_and_hold_wherever_the_run_is(name, tmp_path):
+    entry = DATASETS[name]
+    assert set(entry.PATH_KEYS) == {"path", "votes"} & set(entry.model_fields)
+    keys = entry.example(tmp_path) | dict.fromkeys(entry.PATH_KEYS, "a/b.npz")
+    dataset = entry.model_validate(keys)
+    assert [getattr(dataset, key) for key in entry.PATH_KEYS] == [str(Path.cwd() / "a/b.npz")] * len(entry.PATH_KEYS)
+
+
 def test_samples_have_the_same_bytes_whenever_they_are_loaded(example):
     assert fingerprint(example.dataset.load()) == fingerprint(example.samples)
 
@@ -108,7 +119,8 @@ from typing import Literal
 
 import numpy as np
 
-from mlphys.schema.data import Description, Generated, Samples
+from mlphys.schema.data import Description, Generated
+from mlphys.schema.samples import Samples
 
 
 class Ramp(Generated):

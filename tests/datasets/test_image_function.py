@@ -10,7 +10,8 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_sample_image
 
-from mlphys.data.splits import sizes, split
+from mlphys.data.split_sizes import sizes
+from mlphys.data.splits import split
 from mlphys.datasets.image_function import ImageFunction
 from mlphys.errors import UserError
 from mlphys.io import checksum, image_files

@@ -13,7 +13,8 @@ from mlphys.networks.compiled import Mapped, Measurement
 from mlphys.networks.model_kind import ModelKind
 from mlphys.networks.network import Network
 from mlphys.networks.phases import Gradient
-from mlphys.schema.data import Description, Split, Splits
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training.backend import BACKENDS
 from mlphys.training.checkpoint import Checkpoint

@@ -118,3 +118,16 @@ def test_a_status_that_no_training_writes_is_refused(content, why, tmp_path):
     with pytest.raises(UserError) as error:
         _ = RunFiles(tmp_path).status
     assert str(error.value) == f"{tmp_path / 'status.json'}: damaged: {why}"
+
+
+def test_a_class_whose_name_is_no_unicode_is_read_and_what_is_wrong_with_it_is_said(tmp_path):
+    """JSON can write half of a surrogate pair, which no encoding can."""
+    name, data = "\ud800", facts(["\ud800"])
+    RunFolder(tmp_path).write_json("data.json", data)
+    assert RunFiles(tmp_path).data["splits"]["train"]["class_counts"] == {name: 1}
+    data["splits"]["train"]["class_counts"][name] = -1
+    RunFolder(tmp_path).write_json("data.json", data)
+    with pytest.raises(UserError) as error:
+        _ = RunFiles(tmp_path).data
+    assert str(error.value).startswith(f"{tmp_path / 'data.json'}: damaged: splits.train.class_counts.")
+    assert str(error.value).endswith(" is missing or wrong; retrain the experiment")

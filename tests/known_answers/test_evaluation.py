@@ -12,9 +12,11 @@ from mlphys.models.autoencoder import Autoencoder
 from mlphys.networks.autoencoder_network import DRAWS
 from mlphys.networks.compiled import Measurement
 from mlphys.numerics.bootstrap import stderr_of_means
-from mlphys.numerics.metrics import code_statistics, explained_variance, gap, of_draws
+from mlphys.numerics.code_statistics import code_statistics
+from mlphys.numerics.metrics import explained_variance, gap, of_draws
 from mlphys.numerics.uncertainty import mean_stderr
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 
 POINTS = Description((4,), (), 500, None)

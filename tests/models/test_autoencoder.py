@@ -9,7 +9,8 @@ from sklearn.datasets import load_digits
 from mlphys.errors import Refusal
 from mlphys.models import autoencoder
 from mlphys.numerics import pca
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)

@@ -13,8 +13,9 @@ from mlphys.errors import Refusal, UserError
 from mlphys.models import energy_classifier
 from mlphys.networks import tensorflow
 from mlphys.runs.run import Run
-from mlphys.schema.data import Description, Split, Splits
+from mlphys.schema.data import Description
 from mlphys.schema.document import dump
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.progress import Silence

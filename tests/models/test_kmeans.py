@@ -12,8 +12,9 @@ from mlphys.errors import Refusal
 from mlphys.models import kmeans
 from mlphys.models.kmeans import clustered
 from mlphys.runs.run import Run
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
 from mlphys.schema.document import dump
+from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 from tests.helpers.cli import mlphys
 

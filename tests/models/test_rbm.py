@@ -16,8 +16,9 @@ from mlphys.models import rbm
 from mlphys.networks.autodiff import gradient
 from mlphys.plots import samples as samples_plot
 from mlphys.runs.run import Run
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
 from mlphys.schema.document import dump, read
+from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.engine import Engine

@@ -8,7 +8,8 @@ import pytest
 from mlphys.errors import Refusal
 from mlphys.models import regressor
 from mlphys.numerics import central_pixel, metrics
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 
 CURVES = Description((5,), (), 100, None, (2, 3))

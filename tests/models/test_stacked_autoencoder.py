@@ -9,7 +9,8 @@ import pytest
 
 from mlphys.models._stack_network import StackNetwork
 from mlphys.models.stacked_autoencoder import StackedAutoencoder
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split
 
 POINTS = Description((4,), classes=("a", "b"), samples=20, test_samples=None)
 

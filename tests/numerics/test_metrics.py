@@ -66,46 +66,6 @@ def test_wilsons_error_of_no_failures_does_not_vanish():
     assert fraction_stderr(9000, n) == pytest.approx(math.sqrt(p * (1 - p) / n), rel=1e-3)
 
 
-def test_the_surest_mistakes_come_first_and_right_answers_not_at_all():
-    labels = np.array([0, 1, 0, 1])
-    probabilities = np.array([[0.4, 0.6], [0.2, 0.8], [0.1, 0.9], [0.7, 0.3]])
-    assert metrics.surest_mistakes(labels, probabilities, most=100).tolist() == [2, 3, 0]
-    assert metrics.surest_mistakes(labels, probabilities, most=1).tolist() == [2]
-
-
-def test_of_each_class_the_first_right_answer_is_found():
-    labels = np.array([1, 1, 0, 2, 0, 1])
-    probabilities = np.eye(3)[[0, 1, 0, 1, 0, 1]]
-    assert metrics.first_right(labels, probabilities, most=10).tolist() == [2, 1]
-    assert metrics.first_right(labels, probabilities, most=1).tolist() == [2]
-
-
-def test_codes_of_one_active_unit_have_sparsity_1_and_equal_codes_0():
-    one_hot = metrics.code_statistics({"codes": np.eye(5)[np.arange(40) % 5]}, "relu")
-    assert one_hot["population_sparsity"] == pytest.approx(1)
-    # lifetime: each unit is one in a fifth of the samples, (1 - 1/5) / (1 - 1/40)
-    assert one_hot["lifetime_sparsity"] == pytest.approx(0.8 / (39 / 40))
-    single = metrics.code_statistics({"codes": np.eye(7)}, "relu")
-    assert (single["population_sparsity"], single["lifetime_sparsity"]) == pytest.approx((1, 1))
-    equal = metrics.code_statistics({"codes": np.full((40, 5), 0.3)}, "relu")
-    assert (equal["population_sparsity"], equal["lifetime_sparsity"]) == pytest.approx((0, 0))
-    nothing = metrics.code_statistics({"codes": np.zeros((40, 5))}, "relu")
-    assert (nothing["population_sparsity"], nothing["lifetime_sparsity"], nothing["active_fraction"]) == (1, 1, 0)
-
-
-def test_what_codes_say_is_counted_by_hand():
-    codes = np.array([[0.0, 0.96, 0.5, 0.04], [1.0, 0.06, 0.005, 0.2]])
-    found = metrics.code_statistics({"codes": codes, "jacobian_norms": np.array([1.0, 3.0])}, "sigmoid")
-    assert found["mean_code"] == pytest.approx(codes.mean())
-    assert found["active_fraction"] == 6 / 8  # all but 0 and .005
-    assert found["saturated_fraction"] == 5 / 8  # 0, .96, .04; 1, .005
-    assert (found["jacobian_norm"], found["jacobian_norm_stderr"]) == pytest.approx((2, 1))
-    tanh = metrics.code_statistics({"codes": np.array([[0.96, -0.96, 0.94, -0.5]])}, "tanh")
-    assert tanh["saturated_fraction"] == 2 / 4  # |h| > .95
-    assert (tanh["lifetime_sparsity"], tanh["population_sparsity"] is None) == (None, False)
-    assert not {"saturated_fraction", "jacobian_norm"} & set(metrics.code_statistics({"codes": codes}, "relu"))
-
-
 def test_denoising_stands_beside_the_corrupted_samples_and_their_principal_components():
     rng = np.random.default_rng(0)
     train = (rng.normal(size=(300, 2)) @ rng.normal(size=(2, 6))).reshape(300, 2, 3)

@@ -20,9 +20,9 @@ from mlphys.data.preprocessing import Preprocessing
 from mlphys.models.classifier import Classifier
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
-from mlphys.schema.data import Split, Splits
 from mlphys.schema.document import dump
 from mlphys.schema.layers import Conv2D, Dense, Flatten, Layer
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.shapes import Row, trace
 
 CLASSES = [str(digit) for digit in range(10)]

@@ -7,7 +7,7 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.plots.data_cloud import DataCloud
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from tests.plots.runs import MadeRun, pca_weights
 
 MEAN, ANGLE, VARIANCES = np.array([3.0, -1.0]), 0.5, np.array([4.0, 0.25])

@@ -8,7 +8,7 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.plots.misclassified import Misclassified
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from tests.plots.runs import ASKED, CLASSES, MadeRun, measured, predictions, written
 
 LABELS, GUESSES, SURENESS = [3, 1, 2, 0, 7], [8, 1, 4, 5, 7], [0.7, 0.8, 0.9996, 0.6, 0.5]

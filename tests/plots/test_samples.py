@@ -9,7 +9,7 @@ from mlphys.errors import NotApplicable
 from mlphys.models.rbm import RBM
 from mlphys.plots import samples
 from mlphys.plots.samples import Samples
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from tests.plots.runs import ASKED, MadeRun, config, written
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from mlphys.cli import main
 from mlphys.runs.run import Run
 from mlphys.runs.trained_network import TrainedNetwork
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from tests.analysis.runs import random_run
 from tests.plots.runs import ASKED, written
 

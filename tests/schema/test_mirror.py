@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mlphys.config.load import load
-from mlphys.errors import UserError
+from mlphys.errors import Refusal, UserError
 from mlphys.schema.document import dump, read
 from mlphys.schema.layers import (
     Conv1D,
@@ -16,11 +16,14 @@ from mlphys.schema.layers import (
     Conv2DTranspose,
     Cropping1D,
     Dense,
+    Flatten,
     Reshape,
     UpSampling1D,
     UpSampling2D,
     ZeroPadding1D,
 )
+from mlphys.schema.mirror import mirror
+from mlphys.schema.shapes import trace
 
 
 @pytest.fixture(autouse=True)
@@ -232,3 +235,11 @@ def test_no_other_word_and_no_empty_list_stand_for_the_mirror(decoder, message):
     with pytest.raises(UserError) as raised:
         load(Path("f.yaml"))
     assert str(raised.value).partition(": ")[2] == message
+
+
+def test_samples_of_more_axes_than_a_reshape_can_have_are_not_mirrored():
+    encoder = trace([Flatten(), Dense(units=2)], (*[1] * 60, 3), ("model", "encoder"))
+    with pytest.raises(Refusal) as raised:
+        mirror(encoder, "linear", ("model", "encoder"))
+    assert raised.value.path == ("model", "encoder", 0, "Flatten")
+    assert raised.value.text == f"target_shape has 61 axes; arrays have at most 60; {WRITE}"

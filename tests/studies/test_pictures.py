@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
+from mlphys.schema.samples import Split
 from mlphys.studies import conduct, pictures
 from mlphys.studies.candidates import candidates
 from mlphys.studies.comparison import compare
 from mlphys.studies.executor import InThisProcess
 from mlphys.studies.member_queue import Listed
+from mlphys.studies.pictures import _rows_of_images
 from mlphys.studies.progress import Counts
 from mlphys.studies.study_file import Study, StudyFile
 from tests.helpers.made_up_members import measured
@@ -75,3 +77,10 @@ def test_samples_that_are_not_those_of_the_run_are_not_drawn(tmp_path, monkeypat
     found = compare(candidates([str(classifier(numbers != 3)), str(classifier(numbers != 5))]))
     with pytest.raises(NotApplicable, match="are not those it was trained with"):
         list(pictures.disagreements(found))
+
+
+def test_rows_of_images_keep_their_order_and_the_shorter_end_in_black_ones():
+    x = np.arange(40, dtype=np.float32).reshape(10, 2, 2, 1)
+    rows = _rows_of_images(Split(x, np.zeros(10, np.int32)), [np.array([7, 2, 5]), np.array([3])])
+    assert rows[0].tolist() == x[[7, 2, 5]].tolist()
+    assert rows[1].tolist() == [*x[[3]].tolist(), *np.zeros((2, 2, 2, 1)).tolist()]

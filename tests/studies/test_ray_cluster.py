@@ -9,12 +9,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mlphys.commands.study_member import train_member
 from mlphys.errors import UserError
 from mlphys.schema.document import dump
 from mlphys.studies import ray_cluster
+from mlphys.studies.ray_cluster import Cluster, RayNodes, Share
 from tests.helpers.cli import mlphys, reason
 from tests.helpers.extras import needs
 from tests.helpers.waiting import joined, until
@@ -145,6 +148,27 @@ def test_ray_trains_members_of_studies_only(folder):
     assert reason(*seeds, "--gpus", 1) == "--gpus: GPUs are given to members by --ray; leave it out"
     assert reason(*seeds, "--workers", 0, "--ray", "local") == (
         "--workers 0 trains in this process, and --ray on a cluster; leave one out"
+    )
+
+
+@pytest.mark.parametrize(
+    ("share", "what"),
+    [
+        (Share(2, threads=8), "8 cores"),
+        (Share(2, threads=2, gpus=0.5), "2 cores and 0.5 GPUs"),
+    ],
+)
+def test_a_member_larger_than_every_node_is_refused(share, what):
+    nodes = [
+        {"Alive": True, "Resources": {"CPU": 4.0}},
+        {"Alive": True, "Resources": {"CPU": 1.0, "GPU": 1.0}},
+        {"Alive": False, "Resources": {"CPU": 64.0, "GPU": 4.0}},
+    ]
+    ray = SimpleNamespace(nodes=lambda: nodes, remote=lambda actor: actor)
+    with pytest.raises(UserError) as error:
+        RayNodes(Cluster(ray), train_member, share)
+    assert str(error.value) == (
+        f"--ray: no node of the cluster has {what} for a member; add a node, or give members fewer --threads or --gpus"
     )
 
 

@@ -14,7 +14,8 @@ from mlphys.config.experiment import MODELS
 from mlphys.errors import Refusal
 from mlphys.models import autoencoder
 from mlphys.networks import tensorflow
-from mlphys.schema.data import Description, Split, Splits
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.corruption import Corrupter

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from mlphys.schema.autoencoding import Corruption
-from mlphys.schema.data import Split
+from mlphys.schema.samples import Split
 from mlphys.training.corruption import Corrupter
 
 GREY = np.full((2500, 8, 8, 1), 0.5, np.float32)  # 160 000 values

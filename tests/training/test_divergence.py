@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mlphys.models import classifier
-from mlphys.schema.data import Split, Splits
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import divergence, loop
 from mlphys.training.engine import Engine

@@ -10,7 +10,8 @@ from sklearn.datasets import load_digits
 
 from mlphys.models import classifier
 from mlphys.networks import tensorflow
-from mlphys.schema.data import Description, Split, Splits
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import epoch_order, loop
 from mlphys.training.checkpoint import Incomplete

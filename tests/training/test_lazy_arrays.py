@@ -13,8 +13,9 @@ from mlphys.data import preprocessing
 from mlphys.models import classifier
 from mlphys.numerics import chunked
 from mlphys.schema.augmentation import Augmentation
-from mlphys.schema.data import Description, Split, Splits
+from mlphys.schema.data import Description
 from mlphys.schema.preprocess import Standardize, SubtractMean, Whiten
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import engine, loop, prefetch
 from mlphys.training.augmentation import Augmenter

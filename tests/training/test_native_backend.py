@@ -13,7 +13,8 @@ from mlphys import machine
 from mlphys.config.experiment import MODELS
 from mlphys.native import processor
 from mlphys.networks.compiled import Measurement
-from mlphys.schema.data import Description, Split, Splits
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split, Splits
 from mlphys.schema.training import Training as Settings
 from mlphys.training import backend, loop, native_backend, native_chain, native_measurement
 from mlphys.training.backend import choose

@@ -13,8 +13,9 @@ from mlphys.config.experiment import MODELS
 from mlphys.networks.cost import Batch, Term
 from mlphys.networks.phases import Gradient
 from mlphys.schema import registry
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
 from mlphys.schema.layers import LAYERS, Dense, Layer
+from mlphys.schema.samples import Split
 from mlphys.schema.shapes import separable, trace
 from mlphys.schema.training import Training
 from mlphys.training import microbatches

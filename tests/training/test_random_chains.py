@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from mlphys.config.experiment import MODELS
-from mlphys.schema.data import Description, Split
+from mlphys.schema.data import Description
+from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 from mlphys.training.backend import choose
 from mlphys.training.native_backend import NativeBackend
