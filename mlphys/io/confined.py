@@ -25,6 +25,8 @@ from mlphys.io import checksum
 from mlphys.io.formats.content import MOST_GROWTH
 from mlphys.io.npz import Header
 
+LEAST_MEMORY = 300_000_000  # bytes
+COPIES = 4  # of all that a packed file can hold: the library's, and those in which text is decoded
 SECONDS = 60  # of processor time, more for large files
 BYTES_A_SECOND = 20_000_000
 WAIT = 4  # wall time per processor time
@@ -52,9 +54,10 @@ class Limits:
 
     @classmethod
     def of(cls, path: Path) -> Limits:
-        """The limits for a file of this size: the machine's memory, and processor time."""
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return cls(memory, SECONDS + path.stat().st_size // BYTES_A_SECOND)
+        """The limits for a file of this size: what it may hold when packed, at most the machine's memory."""
+        machine = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        size = path.stat().st_size
+        return cls(min(machine, LEAST_MEMORY + COPIES * MOST_GROWTH * size), SECONDS + size // BYTES_A_SECOND)
 
 
 def headers(path: Path, kind: str) -> dict[str, Header]:

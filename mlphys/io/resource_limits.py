@@ -17,7 +17,7 @@ def hold(memory: int, seconds: int) -> None:
         resource.setrlimit(kind, (0, 0))
     _limit(resource.RLIMIT_NOFILE, 64)
     _limit(resource.RLIMIT_CPU, _processor_time() + seconds)
-    _limit(resource.RLIMIT_AS, _mapped() + memory + RESERVE)
+    _limit(resource.RLIMIT_AS, mapped() + memory + RESERVE)
 
 
 def _limit(kind: int, most: int) -> None:
@@ -33,7 +33,7 @@ def _processor_time() -> int:
     return int(used.ru_utime + used.ru_stime)
 
 
-def _mapped() -> int:
+def mapped() -> int:
     """Bytes of address space in use."""
     try:
         with open("/proc/self/statm") as file:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ RESAMPLES_OF_MEANS = 200  # the error is known to 5 %
 MOST_COUNTS = 4_000_000  # of resamples drawn at once
 LARGEST_BLOCK = 200_000  # weights that a statistic gets at once: they stay in the cache
 MOST_COUNTED = 20_000_000  # samples of all resamples together: a few seconds
+MOST_KEPT = 4_000_000  # counts, a byte each
 
 
 def resamples(samples: int, each: int = 1) -> int:
@@ -25,23 +27,36 @@ def stderr(statistic: Callable[[np.ndarray], np.ndarray], weights: np.ndarray, e
     """Standard deviations (k,) of k numbers over resamples of n samples (Poisson: Chamandy et al. 2012).
 
     In each resample a sample of `weights` (n,) counts as often as a Poisson number of mean 1 says. `statistic` takes
-    the weights of several resamples, (r, n), and gives its numbers for each, (r, k).
+    the weights of several resamples, (r, n), and gives its numbers for each, (r, k); NaN, where those that count have
+    no weight, are left out.
     """
-    generator, left = rng(0, "bootstrap"), resamples(len(weights), each)
-    rows = max(1, LARGEST_BLOCK // max(1, len(weights)))
-    found = []
-    while left:
-        found.append(statistic(np.stack([_resampled(weights, generator) for _ in range(min(rows, left))])))
-        left -= min(rows, left)
+    n, found = len(weights), []
+    number = resamples(n, each)
+    draws = _kept_draws(n, number) if n * number <= MOST_KEPT else _draws(n, number)
+    at_once, block = max(1, LARGEST_BLOCK // max(1, n)), []
+    for i, counts in enumerate(draws, start=1):
+        block.append(weights * counts)
+        if len(block) == at_once or i == number:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                found.append(statistic(np.stack(block)))
+            block = []
     return np.nanstd(np.concatenate(found), axis=0, ddof=1)
 
 
-def _resampled(weights: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """The weights of a resample, which has at least one of the samples that count."""
-    while True:
-        resampled = weights * generator.poisson(1.0, len(weights))
-        if resampled.any() or not weights.any():
-            return resampled
+def _draws(n: int, number: int) -> Iterator[np.ndarray]:
+    """How often each of n samples counts, uint8 (n,), in each resample; the same ones every time, and never none."""
+    random = rng(0, "bootstrap")
+    for _ in range(number):
+        counts = random.poisson(1.0, n)
+        while n and not counts.any():
+            counts = random.poisson(1.0, n)
+        yield counts.astype(np.uint8)
+
+
+@lru_cache(maxsize=2)
+def _kept_draws(n: int, number: int) -> tuple[np.ndarray, ...]:
+    """The draws, kept for the next metric of as many samples: all trainings of a study have those."""
+    return tuple(_draws(n, number))
 
 
 def stderr_of_means(

@@ -77,7 +77,7 @@ def _precisions(
     """
 
     def statistic(counted: np.ndarray) -> np.ndarray:
-        precisions = np.stack([ranking.counts(counted).average_precision() for ranking in rankings], axis=-1)
+        precisions = np.stack([ranking.average_precision(counted) for ranking in rankings], axis=-1)
         first = rankings[0].counts(counted) if rejections else None
         efficiencies = [first.efficiency_at(rejection)[..., None] for rejection in rejections] if first else []
         return np.concatenate([precisions, *efficiencies, precisions.mean(axis=-1, keepdims=True)], axis=-1)

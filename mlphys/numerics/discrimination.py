@@ -39,12 +39,6 @@ class Counts:
         x, y = np.append(0, self.background()), np.append(0, self.efficiency())
         return float(((x[1:] - x[:-1]) * (y[1:] + y[:-1]) / 2).sum())
 
-    def average_precision(self) -> np.ndarray:
-        """The sum of the precisions at the thresholds, each times the efficiency gained there; (...)."""
-        gained = self.efficiency()
-        gained[..., 1:] -= gained[..., :-1].copy()
-        return np.asarray((gained * self.precision()).sum(axis=-1))
-
     def efficiency_at(self, rejection: float) -> np.ndarray:
         """The largest efficiency, (...), at which the fraction `rejection` of the others is rejected; 0 at none."""
         allowed = self.background() <= 1 - rejection + 1e-12
@@ -52,7 +46,7 @@ class Counts:
 
 
 class Ranking:
-    """Scores (n,) of samples in descending order, for counts with several sets of weights.
+    """Scores (n,) of samples in descending order, for numbers with several sets of weights.
 
     `positive` (n,) is a mask.
     """
@@ -63,6 +57,31 @@ class Ranking:
         self._ends = np.append(np.flatnonzero(np.diff(ranked)), len(ranked) - 1)
         self._thresholds = ranked[self._ends].astype(np.float64)
         self.positive, self._positive = positive, positive[self._order]
+        self._step, self._rows = self._steps(), np.flatnonzero(positive)
+
+    def _steps(self) -> np.ndarray:
+        """Of each sample (n,), how many scores of positive samples are larger than its own."""
+        size = np.diff(self._ends, prepend=-1)
+        gains = np.logical_or.reduceat(self._positive, self._ends - size + 1)
+        steps = np.empty(len(self._order), np.intp)
+        steps[self._order] = np.repeat(np.cumsum(gains) - gains, size)
+        return steps
+
+    def average_precision(self, weights: np.ndarray) -> np.ndarray:
+        """The mean over the positive samples of the precision at their scores, (...), with weights (..., n).
+
+        NaN where the positive samples have no weight.
+        """
+        each = weights.reshape(-1, len(self._order))
+        return np.array([self._average_precision(one) for one in each]).reshape(weights.shape[:-1])
+
+    def _average_precision(self, weights: np.ndarray) -> float:
+        """Only at the scores of positive samples efficiency is gained: what lies between two of them is one sum."""
+        gained = np.bincount(self._step[self._rows], weights[self._rows])
+        chosen = np.cumsum(np.bincount(self._step, weights, minlength=len(gained))[: len(gained)])
+        found = np.cumsum(gained)
+        precision = np.divide(found, chosen, out=np.ones_like(found), where=chosen > 0)
+        return float((gained * precision).sum() / found[-1])
 
     def counts(self, weights: np.ndarray) -> Counts:
         """The counts with a weight of each sample, (..., n)."""

@@ -6,6 +6,7 @@ import bz2
 import gzip
 import io
 import lzma
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -188,6 +189,19 @@ def test_more_memory_than_the_limit_is_refused_before_or_while_a_file_is_read(tm
     assert message(bomb, "fits", "PRIMARY", limits=Limits(20_000_000, 60)) == (
         "takes more than 0.02 GB of memory to read; save fewer samples"
     )
+
+
+def test_a_small_file_that_announces_a_text_of_a_gigabyte_gets_no_such_memory(tmp_path: Path):
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file["x"] = "galaxy" * 200
+    content, length = path.read_bytes(), struct.pack("<I", 1200)
+    place = next(
+        i for i in range(len(content)) if content[i:].startswith(length) and content[i + 12 :][:4] == b"\x01\0\0\0"
+    )
+    path.write_bytes(content[:place] + struct.pack("<I", 1_600_000_000) + content[place + 4 :])
+    assert Limits.of(path).memory < 400_000_000
+    assert "memory" in message(path, "hdf5", "x")
 
 
 def test_more_time_than_the_limit_ends_the_reading(tmp_path: Path):

@@ -9,7 +9,7 @@ import pytest
 from scipy.optimize import minimize_scalar
 from sklearn import metrics as sklearn_metrics
 
-from mlphys.numerics import discrimination, reliability
+from mlphys.numerics import bootstrap, discrimination, reliability
 from mlphys.numerics.class_probabilities import probability_metrics, ranking_metrics
 from mlphys.numerics.metrics import classification
 
@@ -67,6 +67,27 @@ def test_the_curves_are_scikit_learns():
     precision, recall, _ = sklearn_metrics.precision_recall_curve(labels, p[:, 1], sample_weight=w)
     np.testing.assert_allclose(counts.precision()[::-1], precision[:-1], rtol=1e-5)
     np.testing.assert_allclose(counts.efficiency()[::-1], recall[:-1], rtol=1e-5)
+
+
+def test_the_average_precision_of_each_set_of_weights_is_scikit_learns():
+    labels, p, _ = made_up(200, 2)
+    weights = np.random.default_rng(5).poisson(1.0, (4, 200)).astype(np.float64)
+    weights[3, labels == 1] = 0
+    with np.errstate(invalid="ignore"):
+        found = discrimination.Ranking(p[:, 1], labels == 1).average_precision(weights)
+    expected = [sklearn_metrics.average_precision_score(labels, p[:, 1], sample_weight=one) for one in weights[:3]]
+    np.testing.assert_allclose(found[:3], expected, rtol=1e-12)
+    assert np.isnan(found[3])
+
+
+def test_resamples_in_which_nothing_counts_are_left_out():
+    def shares(weights: np.ndarray) -> np.ndarray:
+        return (weights[:, :1] / weights.sum(axis=1, keepdims=True)).astype(float)
+
+    weights = np.zeros(50)
+    weights[:2] = 1  # neither counts in every seventh resample
+    [error] = bootstrap.stderr(shares, weights)
+    assert 0.3 < error < 0.5
 
 
 def test_the_standard_errors_are_the_spread_over_repeated_samples():

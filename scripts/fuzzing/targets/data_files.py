@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
 import os
+import resource
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mlphys.errors import UserError
+from mlphys.io import resource_limits
 from scripts.fuzzing import members
 from scripts.fuzzing.contract import Open, Target
 
@@ -181,7 +184,7 @@ def _confined(kind: str) -> Callable[[Path], Open]:
             path.write_bytes(content)
             out = io.BytesIO()
             try:
-                with path.open("rb") as file, warnings.catch_warnings():
+                with path.open("rb") as file, warnings.catch_warnings(), _within(confined.Limits.of(path).memory):
                     warnings.simplefilter("ignore")
                     found = list(reading_process.FORMATS[kind].describe(file))
                     file.seek(0)
@@ -193,6 +196,18 @@ def _confined(kind: str) -> Callable[[Path], Open]:
         return opened
 
     return begin
+
+
+@contextlib.contextmanager
+def _within(memory: int) -> Iterator[None]:
+    """With so many bytes more of address space, as `resource_limits.hold` gives the parsing process."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    most = resource_limits.mapped() + memory + resource_limits.RESERVE
+    resource.setrlimit(resource.RLIMIT_AS, (most if before[0] < 0 else min(most, before[0]), before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def _understood(confined: Any, path: Path, answer: bytes) -> object:
