@@ -25,7 +25,7 @@ from mlphys.io import checksum
 from mlphys.io.formats.content import MOST_GROWTH
 from mlphys.io.npz import Header
 
-LEAST_MEMORY = 300_000_000  # bytes
+LEAST_MEMORY = 200_000_000  # bytes
 COPIES = 4  # of all that a packed file can hold: the library's, and those in which text is decoded
 SECONDS = 60  # of processor time, more for large files
 BYTES_A_SECOND = 20_000_000
