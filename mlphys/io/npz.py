@@ -8,7 +8,6 @@ import math
 import os
 import re
 import struct
-import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -27,6 +26,7 @@ LONGEST_HEADER = 10_000  # bytes; NumPy's own limit
 MOST_AXES = 32  # NumPy 1's limit; 64 since NumPy 2
 FEWER = "save fewer samples, or each array as an npy file in a folder, x_train.npy and so on"
 MOST_INFLATED = 1032  # no deflate stream grows by a larger factor
+UNREADABLE = "an array's header is unreadable"
 PIECE = 16_000_000  # bytes that are inflated at once
 # of each version of the format: how the length of the header is written, and what reads the header
 READERS = {
@@ -177,8 +177,8 @@ def _parsed(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype]:
     text = _of_python_3(_exactly(file, *struct.unpack(length, size)))
     try:
         shape, fortran, dtype = reader(io.BytesIO(size + text))
-    except (SyntaxError, tokenize.TokenError, MemoryError, RecursionError):
-        raise ValueError("an array's header is unreadable") from None
+    except (SyntaxError, TypeError, MemoryError, RecursionError):
+        raise ValueError(UNREADABLE) from None
     if not all(type(length) is int for length in shape):  # NumPy takes True for 1
         raise ValueError(f"shape is not valid: {shape}")
     if len(shape) > MOST_AXES:
@@ -196,16 +196,16 @@ def _exactly(file: IO[bytes], size: int) -> bytes:
 
 def _of_python_3(header: bytes) -> bytes:
     """`(3L,)`, which Python 2 wrote, as `(3 ,)`. NumPy reads it too, but warns, and a warning that one thread silences
-    is silent, or stays so, in all."""
-    if not re.search(rb"[0-9]\s*L", header):
-        return header
-    try:
-        ast.literal_eval(header.decode("latin1").strip())
-    except SyntaxError:
-        return re.sub(rb"([0-9]\s*)L(?!\w)", rb"\1 ", header)
-    except (ValueError, MemoryError, RecursionError):
-        pass  # NumPy says what is wrong
-    return header
+    is silent, or stays so, in all. Raises ValueError for what NumPy, as it warns, would repair otherwise."""
+    for text in (header, re.sub(rb"([0-9]\s*)L(?!\w)", rb"\1 ", header)):
+        try:
+            ast.literal_eval(text.decode("latin1"))
+        except SyntaxError:
+            continue
+        except (ValueError, TypeError, MemoryError, RecursionError):
+            pass  # NumPy says what is wrong
+        return text
+    raise ValueError(UNREADABLE)
 
 
 @contextmanager

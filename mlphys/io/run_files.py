@@ -154,6 +154,8 @@ class RunFiles:
             where = dotted(first["loc"])
             why = str(first.get("ctx", {}).get("error", "")) or "is missing or wrong"
             raise UserError(f"{self.path / name}: damaged: {where} {why}; retrain the experiment") from None
+        except UnicodeEncodeError:  # pydantic raises it for an unknown key with half of a surrogate pair
+            raise UserError(f"{self.path / name}: damaged: a key is no text in UTF-8; retrain the experiment") from None
 
     def _json(self, name: str) -> dict[str, Any]:
         try:

@@ -15,14 +15,14 @@ MOST_AMOUNTS = 1000  # of shift or noise
 NEVER_NULL = {"samples", "loss", "accuracy", "mse", "mean_target_mse", "mean_image_mse", "majority_accuracy"}
 
 
-def _bounded(value: float) -> float:
-    if abs(value) > LARGEST_NUMBER:
+def _bounded(value: float | None) -> float | None:
+    if value is not None and abs(value) > LARGEST_NUMBER:
         raise ValueError(f"is beyond {LARGEST_NUMBER:g}")
     return value
 
 
 Bounded = AfterValidator(_bounded)
-Number = Annotated[StrictInt, Bounded] | Annotated[FiniteFloat, Field(strict=True), Bounded] | None
+Number = Annotated[StrictInt | Annotated[FiniteFloat, Field(strict=True)] | None, Bounded]
 
 
 def _possible(metrics: dict[str, Any]) -> dict[str, Any]:

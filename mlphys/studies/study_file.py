@@ -16,6 +16,7 @@ from mlphys import machine
 from mlphys.errors import UserError
 from mlphys.io import atomic
 from mlphys.io.run_folder import STUDY, RunFolder
+from mlphys.runs.measured_files import Bounded, Number
 from mlphys.schema.document import Document, dotted, flow
 from mlphys.schema.fields import Count, Seed, Whole
 from mlphys.studies.executor import Order, Result
@@ -25,7 +26,7 @@ LARGEST = 64_000_000  # bytes
 
 State = Literal["waiting", "running", "interrupted", "done", "diverged", "failed", "pruned"]
 ENDED = ("done", "diverged", "failed", "pruned")  # not trained again, unless requested
-Metrics = dict[str, int | FiniteFloat | None]
+Metrics = dict[str, Number]
 
 
 class ExecutorFacts(BaseModel):
@@ -54,11 +55,11 @@ class MemberRecord(BaseModel):
     epochs: Whole | None = None
     best_epoch: Whole | None = None
     stopped: Literal["early_stopping", "epochs", "target"] | None = None
-    seconds: FiniteFloat | None = None
+    seconds: Annotated[FiniteFloat, Bounded] | None = None
     metrics: dict[str, Metrics] = {}
     environment: dict[str, Any] | None = None
     moved: str | None = None
-    curve: dict[Count, FiniteFloat] = {}
+    curve: dict[Count, Annotated[FiniteFloat, Bounded]] = {}
 
     @property
     def member(self) -> Member:

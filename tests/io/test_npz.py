@@ -140,6 +140,18 @@ def test_only_numbers_of_a_header_lose_the_l_of_python_2(tmp_path):
     assert npz.npy_header(path).dtype == array.dtype
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [(b"'shape'", b"'sh\np'"), (b", 'shape'", b",b'shape'"), (b"False, 'shape'", b"False  'shape'")],
+)
+def test_a_header_that_numpy_would_repair_with_a_warning_or_cannot_sort_is_refused(tmp_path, before, after):
+    path = tmp_path / "x.npy"
+    np.save(path, np.zeros(3))
+    path.write_bytes(path.read_bytes().replace(before, after))
+    with warnings.catch_warnings(action="error"), pytest.raises(UserError, match="not an npy file, or a damaged one"):
+        npz.read_npy(path)
+
+
 def test_threads_that_read_at_once_leave_the_filters_of_warnings_as_they_were(tmp_path):
     path = tmp_path / "old.npy"
     np.save(path, np.arange(3, dtype="<i4"))

@@ -69,3 +69,9 @@ def test_an_impossible_metric_is_refused_by_its_name(value, why, tmp_path):
 def test_a_file_that_is_no_metrics_at_all_is_refused(text, tmp_path):
     with pytest.raises(UserError, match=r"metrics.json: damaged"):
         read(tmp_path, text)
+
+
+def test_a_key_that_is_no_unicode_is_one_message(tmp_path):
+    """JSON can write half of a surrogate pair, which no encoding can."""
+    with pytest.raises(UserError, match=r"metrics\.json: damaged: a key is no text in UTF-8; retrain"):
+        read(tmp_path, json.dumps({"test": {**RIGHT, "\ud800per_class": {"0": {"precision": 1.0}}}}))
