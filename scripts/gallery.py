@@ -62,7 +62,7 @@ GALLERY = (
     Shown("pca_mnist", ("components",)),
     Shown("conv_mnist", ("filters", "accuracy_against"), ("invariance", "saliency", "maximal_excitation"), shift=8),
     Shown("vanishing_gradients", ("gradient_norms",), ("activations", "gradient_flow"), ("training.epochs=3",)),
-    Shown("dense_mnist_sigmoid", ("saturation", "weight_norms"), (), ("training.track=[saturation, weight_norms]",)),
+    Shown("dense_mnist_sigmoid", ("saturation", "weight_norms"), (), ("training.track=[saturation,weight_norms]",)),
     Shown("kmeans_mnist", ("centroids",), (), ("data.train=10000",)),
     Shown("dense_autoencoder_mnist", (), ("pca_comparison",), ("data.train=10000",)),
     Shown("decoder_smoothing_patches", (), ("decoder_smoothing",)),
