@@ -231,7 +231,8 @@ def draw_thumbnail(row: Row, run: Path) -> None:
 def draw_scan(row: Row, study: Path) -> None:
     """What the members of a scan say together, in docs/images."""
     assert row.config
-    for path in _of_analyses(row.config, Study(study)) or _of_metric(row.config, study):
+    members = Study(study)
+    for path in _of_analyses(row.config, members) or _of_metric(row.config, members):
         pictures.keep(path, row.config.stem)
 
 
@@ -242,14 +243,14 @@ def _of_analyses(config: Path, study: Study) -> list[Path]:
     return [study.path / "figures" / f"{result.pictures[0].name}.png" for result in found if result]
 
 
-def _of_metric(config: Path, study: Path) -> list[Path]:
+def _of_metric(config: Path, study: Study) -> list[Path]:
     """The metric against how far samples are changed, or against what a scan varies."""
     name = config.stem
     if name in CHANGED:
-        drawings = [lambda: against_changes(_on_changed_samples(study, **CHANGED[name]))]
+        drawings = [lambda: against_changes(_on_changed_samples(study.path, **CHANGED[name]))]
     else:
-        drawings = study_pictures.of_study(name, Study(study).read())
-    drawn, _ = study_pictures.draw(drawings, study / "figures", ("png",))
+        drawings = study_pictures.of_study(name, study.read())
+    drawn, _ = study_pictures.draw(drawings, study.path / "figures", ("png",))
     return [path for path in drawn if path.name in ("metric_against_parameter.png", "accuracy_against.png")]
 
 

@@ -19,7 +19,7 @@ MOST_EPOCHS = 200_000
 MOST_COLUMNS = 512
 MOST_QUANTITIES = 40  # each gets a panel in a picture
 LONGEST_PHASE = 100
-LARGEST_NUMBER = 1e100
+LARGEST_NUMBER = 1e100  # of a metric; a loss in float32 stays far below
 BOOKKEEPING = {"phase", "epoch", "seconds", "learning_rate"}
 
 

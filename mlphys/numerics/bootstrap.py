@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
+from itertools import islice
 
 import numpy as np
 
@@ -31,15 +32,11 @@ def stderr(statistic: Callable[[np.ndarray], np.ndarray], weights: np.ndarray, e
     no weight, are left out.
     """
     n, found = len(weights), []
-    number = resamples(n, each)
-    draws = _kept_draws(n, number) if n * number <= MOST_KEPT else _draws(n, number)
-    at_once, block = max(1, LARGEST_BLOCK // max(1, n)), []
-    for i, counts in enumerate(draws, start=1):
-        block.append(weights * counts)
-        if len(block) == at_once or i == number:
-            with np.errstate(divide="ignore", invalid="ignore"):
-                found.append(statistic(np.stack(block)))
-            block = []
+    number, at_once = resamples(n, each), max(1, LARGEST_BLOCK // max(1, n))
+    draws = iter(_kept_draws(n, number)) if n * number <= MOST_KEPT else _draws(n, number)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        while block := [weights * counts for counts in islice(draws, at_once)]:
+            found.append(statistic(np.stack(block)))
     return np.nanstd(np.concatenate(found), axis=0, ddof=1)
 
 

@@ -85,9 +85,8 @@ def _precisions(
     if weights.min() < 0:
         none: list[float | None] = [None] * (len(rankings) + len(rejections) + 1)
         return none, none
-    with np.errstate(divide="ignore", invalid="ignore"):  # a resample may lack a class: it counts as unknown
-        values = statistic(weights)
-        errors = bootstrap.stderr(statistic, weights, each=len(rankings))
+    values = statistic(weights)
+    errors = bootstrap.stderr(statistic, weights, each=len(rankings))  # without resamples that lack a class
     sizes = [effective_size(weights[ranking.positive]) for ranking in rankings]
     sizes = [*sizes, *[sizes[0]] * len(rejections), effective_size(weights)]
     edges = [

@@ -60,7 +60,7 @@ class Ranking:
         self._step, self._rows = self._steps(), np.flatnonzero(positive)
 
     def _steps(self) -> np.ndarray:
-        """Of each sample (n,), how many scores of positive samples are larger than its own."""
+        """Of each sample (n,), how many different scores of positive samples are larger than its own."""
         size = np.diff(self._ends, prepend=-1)
         gains = np.logical_or.reduceat(self._positive, self._ends - size + 1)
         steps = np.empty(len(self._order), np.intp)

@@ -6,9 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, FiniteFloat, StrictInt
 
+from mlphys.io.history import LARGEST_NUMBER
 from mlphys.io.run_files import Text
 
-LARGEST_NUMBER = 1e100  # of a metric; a loss in float32 stays far below
 MOST_METRICS = 1000
 MOST_AMOUNTS = 1000  # of shift or noise
 # Numbers that pictures show; others may be null, as a precision is where nothing was predicted.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mlphys.errors import Refusal
 from mlphys.schema.document import KeyPath
@@ -77,12 +78,10 @@ def _turned(row: Row, activation: ActivationName, where: KeyPath, transposed: bo
     match layer:
         case Dense():
             return Dense(units=row.input_shape[-1], activation=activation)
-        case Conv2D():
-            return _convolution_of_image(layer, row, activation, transposed)
+        case Conv1D() | Conv2D():
+            return _convolution(layer, row, activation, transposed)
         case MaxPooling2D() | AveragePooling2D():
             return UpSampling2D(size=layer.pool_size)
-        case Conv1D():
-            return _convolution_of_sequence(layer, row, activation, transposed)
         case MaxPooling1D() | AveragePooling1D():
             return UpSampling1D(size=layer.pool_size)
         case ZeroPadding1D():
@@ -98,40 +97,16 @@ def _turned(row: Row, activation: ActivationName, where: KeyPath, transposed: bo
     raise Refusal(where, f"{type(layer).__name__} has no mirror image; {REMEDY}")
 
 
-def _convolution_of_image(layer: Conv2D, row: Row, activation: ActivationName, transposed: bool) -> Layer:
-    if row.input_shape[:2] == row.output_shape[:2] and not transposed:
-        return Conv2D(
-            filters=row.input_shape[-1],
-            kernel_size=layer.kernel_size,
-            padding="same",
-            dilation_rate=layer.dilation_rate,
-            activation=activation,
-        )
-    return Conv2DTranspose(
-        filters=row.input_shape[-1],
-        kernel_size=layer.kernel_size,
-        strides=layer.strides,
-        padding=layer.padding,
-        activation=activation,
-    )
-
-
-def _convolution_of_sequence(layer: Conv1D, row: Row, activation: ActivationName, transposed: bool) -> Layer:
-    if row.input_shape[0] == row.output_shape[0] and not transposed:
-        return Conv1D(
-            filters=row.input_shape[-1],
-            kernel_size=layer.kernel_size,
-            padding="same",
-            dilation_rate=layer.dilation_rate,
-            activation=activation,
-        )
-    return Conv1DTranspose(
-        filters=row.input_shape[-1],
-        kernel_size=layer.kernel_size,
-        strides=layer.strides,
-        padding="valid" if layer.padding == "valid" else "same",
-        activation=activation,
-    )
+def _convolution(layer: Conv1D | Conv2D, row: Row, activation: ActivationName, transposed: bool) -> Layer:
+    one_dimensional = isinstance(layer, Conv1D)
+    forward: type[Any] = Conv1D if one_dimensional else Conv2D
+    backward: type[Any] = Conv1DTranspose if one_dimensional else Conv2DTranspose
+    shared = {
+        "filters": row.input_shape[-1], "kernel_size": layer.kernel_size, "activation": activation,
+    }  # fmt: skip
+    if row.input_shape[:-1] == row.output_shape[:-1] and not transposed:
+        return forward(**shared, padding="same", dilation_rate=layer.dilation_rate)
+    return backward(**shared, strides=layer.strides, padding="valid" if layer.padding == "valid" else "same")
 
 
 def _no_way_back(row: Row, out: Shape) -> str:

@@ -116,9 +116,8 @@ def _counter(path: Path) -> mmap.mmap:
 
 def _limit_memory() -> None:
     """An input that asks for more raises MemoryError."""
-    with open("/proc/self/statm") as file:
-        mapped = int(file.read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (mapped + MEMORY,) * 2)
+    limits = importlib.import_module("mlphys.io.resource_limits")  # late, as all of mlphys that is traced
+    resource.setrlimit(resource.RLIMIT_AS, (limits.mapped() + MEMORY,) * 2)
 
 
 def _look_again(path: Path, opened: Callable[[bytes], object], hold: Callable[..., str]) -> None:
