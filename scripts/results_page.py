@@ -217,6 +217,7 @@ def draw_histogram(found: Sequence[Pull]) -> None:
     axes.plot(x, len(values) * stats.norm.pdf(x), color="0.4", label="normal distribution")
     axes.hist(values, bins=np.arange(-6, 6.5, 1), color="#4477aa", alpha=0.8, label=f"{len(values)} rows")
     axes.set(xlabel="pull: (measured - published) / error; beyond 6 in the last bin", ylabel="rows")
+    axes.yaxis.get_major_locator().set_params(integer=True)
     axes.legend(frameon=False)
     figure.savefig(HISTOGRAM, metadata={"Software": None})
     plt.close(figure)
@@ -254,7 +255,8 @@ def cells(row: Row, measured: Measured | None, found: Sequence[Pull]) -> list[st
         return [*about, _plain(why), *["not yet"] * 3, published, "not yet", *["not yet"] * 3]
     if measured.points:
         n = f"{len(measured.seeds)} for each"
-        numbers = [f"{len(measured.points)} points, in the table below", "below", "below", n]
+        points = "a point" if len(measured.points) == 1 else f"{len(measured.points)} points"
+        numbers = [f"{points}, in the table below", "below", "below", n]
     else:
         numbers = _numbers(measured)
     return [*about, *numbers, published, _pulls(row, found), *_made(measured), _picture(row)]
