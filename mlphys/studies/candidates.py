@@ -72,18 +72,18 @@ class Candidate:
 
 def candidates(names: Sequence[str]) -> list[Candidate]:
     """The runs, and the points of the studies, of these names. Raises UserError for fewer than two."""
-    found = [candidate for name in names for candidate in _of(name)]
-    if len(found) < 2:
-        raise UserError(f"{found[0].name}: nothing to compare it with; name two runs or studies, or a study of a grid")
-    twice = next((one.name for i, one in enumerate(found) if one.name in [other.name for other in found[:i]]), None)
+    result = [candidate for name in names for candidate in _of(name)]
+    if len(result) < 2:
+        raise UserError(f"{result[0].name}: nothing to compare it with; name two runs or studies, or a study of a grid")
+    twice = next((one.name for i, one in enumerate(result) if one.name in [other.name for other in result[:i]]), None)
     if twice:
         raise UserError(f"{twice}: given twice; name it once")
-    if len({candidate.of_study for candidate in found}) > 1:
-        study = next(candidate.name for candidate in found if candidate.of_study)
+    if len({candidate.of_study for candidate in result}) > 1:
+        study = next(candidate.name for candidate in result if candidate.of_study)
         raise UserError(
             f"{study}: is a study, and others are single runs; compare runs with runs, studies with studies"
         )
-    return found
+    return result
 
 
 def _of(name: str) -> Iterable[Candidate]:
@@ -115,15 +115,15 @@ def shared_split(found: Sequence[Candidate]) -> str:
     return split
 
 
-def _require_same_samples(found: Sequence[Candidate], split: str) -> None:
-    samples = found[0].samples(split)
-    for run, fold in zip(found[0].runs, found[0].folds, strict=True):
+def _require_same_samples(group: Sequence[Candidate], split: str) -> None:
+    samples = group[0].samples(split)
+    for run, fold in zip(group[0].runs, group[0].folds, strict=True):
         if run.data["splits"][split]["sha256"] != samples[fold]:
             raise UserError(f"{run.path}: its {split} samples are not those of the other runs of its study")
-    for other in found[1:]:
+    for other in group[1:]:
         if other.samples(split) != samples:
             raise UserError(
-                f"{found[0].name} and {other.name}: their {split} samples are not the same (sha256 in data.json), so "
+                f"{group[0].name} and {other.name}: their {split} samples are not the same (sha256 in data.json), so "
                 "there is no difference at each sample; train both with the same data and split_seed"
             )
 

@@ -21,19 +21,19 @@ def against_changes(candidates: Sequence[Candidate]) -> Iterator[Picture]:
     Nothing where no run was measured so. Raises NotApplicable where some were, and others were not or differently.
     """
     measured = {name: [[run.robustness(name) for run in one.runs] for one in candidates] for name in CHANGES}
-    found = {name: curves for name, each in measured.items() if (curves := _of_all(name, each, candidates))}
-    if not found:
+    by_change = {name: curves for name, each in measured.items() if (curves := _of_all(name, each, candidates))}
+    if not by_change:
         return
     if len(candidates) > len(theme.LINES):
         raise NotApplicable(f"{len(candidates)} curves are more than {len(theme.LINES)} colours tell apart")
-    metric, several = next(iter(found.values()))[0][0]["metric"], any(len(one.runs) > 1 for one in candidates)
-    splits = _named({name: curves[0][0]["split"] for name, curves in found.items()})
-    caption = f"{splits}; {how_changed(found)}; bands are "
+    metric, several = next(iter(by_change.values()))[0][0]["metric"], any(len(one.runs) > 1 for one in candidates)
+    splits = _named({name: curves[0][0]["split"] for name, curves in by_change.items()})
+    caption = f"{splits}; {how_changed(by_change)}; bands are "
     caption += "the standard error of the mean over seeds" if several else "one standard error"
-    width = max(6 * len(found), 7.5)
-    figure, panels = theme.row(len(found), width, 5.6, f"{metric} of changed samples", caption, sharey=True)
+    width = max(6 * len(by_change), 7.5)
+    figure, panels = theme.row(len(by_change), width, 5.6, f"{metric} of changed samples", caption, sharey=True)
     table: dict[str, list[Any]] = {"of": [], "changed_by": [], "amount": [], "n": [], metric: [], "stderr": []}
-    for (name, of_each), axes in zip(found.items(), panels, strict=True):
+    for (name, of_each), axes in zip(by_change.items(), panels, strict=True):
         for candidate, own, colour in zip(candidates, of_each, theme.LINES, strict=False):
             means, errors = _over_seeds(own, metric)
             axes.plot(own[0][name], means, color=colour, marker="o", markersize=5, label=candidate.name)

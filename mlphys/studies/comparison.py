@@ -112,6 +112,6 @@ def _corrected(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _holm(ps: Sequence[float | None]) -> list[float | None]:
-    there = [p for p in ps if p is not None]
-    corrected = iter(holm(there))
+    p_values = [p for p in ps if p is not None]
+    corrected = iter(holm(p_values))
     return [None if p is None else next(corrected) for p in ps]

@@ -34,15 +34,18 @@ def sentences(found: Comparison) -> list[str]:
     return lines
 
 
-def _sentence(found: Comparison, pair: Pair) -> str:
-    if pair.mcnemar and found.metric == "accuracy":
+def _sentence(comparison: Comparison, pair: Pair) -> str:
+    if pair.mcnemar and comparison.metric == "accuracy":
         return _classifiers(pair)
     difference = pair.difference
-    between = f"{found.metric} of {pair.first.name} is {_amount(found.metric, difference.value, difference.stderr)}"
+    between = (
+        f"{comparison.metric} of {pair.first.name} is {_amount(comparison.metric, difference.value, difference.stderr)}"
+    )
     if not pair.first.of_study:
         return (
-            f"these two trained nets: {between} than that of {pair.second.name} on the same {found.samples} samples "
-            f"(error of the paired difference), {significance(pair.corrected)} (paired t test)."
+            f"these two trained nets: {between} than that of {pair.second.name} on the same "
+            f"{comparison.samples} samples (error of the paired difference), "
+            f"{significance(pair.corrected)} (paired t test)."
         )
     against = f"{between} than that of {pair.second.name} ({pair.first.count} against {pair.second.count})"
     if pair.first.in_folds:
@@ -50,9 +53,9 @@ def _sentence(found: Comparison, pair: Pair) -> str:
     if difference.p is None or pair.new_samples is None:
         return f"{against}; fewer than {FEWEST_SEEDS} seeds: no verdict."
     return (
-        f"{against}. Over seeds, these {found.samples} samples fixed: {significance(pair.corrected)} "
+        f"{against}. Over seeds, these {comparison.samples} samples fixed: {significance(pair.corrected)} "
         f"(Welch, {_degrees(difference)}). "
-        f"Over new samples too: +- {_error(found.metric, pair.new_samples.stderr)}, "
+        f"Over new samples too: +- {_error(comparison.metric, pair.new_samples.stderr)}, "
         f"{significance(pair.corrected_new)} (t, {_degrees(pair.new_samples)})."
     )
 
@@ -110,8 +113,8 @@ def metrics_table(found: Comparison) -> tuple[list[str], list[list[str]]]:
     return [found.split, *(candidate.name for candidate in found.candidates)], rows
 
 
-def _has(found: Comparison, name: str) -> bool:
-    return all(candidate.value(found.split, name) for candidate in found.candidates)
+def _has(comparison: Comparison, name: str) -> bool:
+    return all(candidate.value(comparison.split, name) for candidate in comparison.candidates)
 
 
 def _value(candidate: Candidate, split: str, name: str) -> str:
@@ -144,10 +147,10 @@ def pairs_table(found: Comparison) -> tuple[list[str], list[list[Any]]]:
     return columns, [[_plain(found, pair)[column] for column in columns] for pair in found.pairs]
 
 
-def _plain(found: Comparison, pair: Pair) -> dict[str, Any]:
+def _plain(comparison: Comparison, pair: Pair) -> dict[str, Any]:
     new, exact = pair.new_samples, pair.mcnemar
     return {
-        "first": pair.first.name, "second": pair.second.name, "split": found.split, "metric": found.metric,
+        "first": pair.first.name, "second": pair.second.name, "split": comparison.split, "metric": comparison.metric,
         "difference": pair.difference.value, "stderr": pair.difference.stderr, "p": pair.p,
         "p_corrected": pair.corrected, "sigma": None if pair.p is None else _finite(sigma(pair.p)),
         "first_only": exact.first_only if exact else None, "second_only": exact.second_only if exact else None,

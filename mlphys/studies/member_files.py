@@ -33,20 +33,20 @@ def needed(document: Document) -> tuple[Document, tuple[NeededFile, ...]]:
     """The config with absolute paths, and the files that they name. Raises UserError for one that is missing."""
     experiment = parsed(document)
     data = experiment.data
-    found = [_needed(fetch(source), source) for source in data.sources()]
+    files = [_needed(fetch(source), source) for source in data.sources()]
     if path := getattr(data, "path", None) if data.PATH_KEYS else None:
         for key in {*data.PATH_KEYS} & {*document.data["data"]}:  # where the member is trained, they start elsewhere
             document = document.with_value(("data", key), getattr(data, key), document.name)
         inside = _inside(Path(path)) if Path(path).is_dir() or not data.files() else ()
-        found += [_needed(file) for file in (*data.files(), *inside)]
+        files += [_needed(file) for file in (*data.files(), *inside)]
     initial = experiment.training.initial
     if initial and initial.file:
         document = document.with_value(("training", "initial", "file"), initial.file, document.name)
-        found.append(_needed(Path(initial.file)))
+        files.append(_needed(Path(initial.file)))
     for block in (experiment.model.pretrained_encoder(), initial):
         if block and block.run:
-            found += [_needed(Path(block.run).absolute() / name) for name in OF_RUNS]
-    return document, tuple(found)
+            files += [_needed(Path(block.run).absolute() / name) for name in OF_RUNS]
+    return document, tuple(files)
 
 
 def missing(files: Sequence[NeededFile]) -> list[int]:

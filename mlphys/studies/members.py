@@ -74,19 +74,19 @@ class Plan:
 
 def grid(pairs: Sequence[str]) -> dict[str, Any]:
     """The values of `--grid KEY=VALUES` by key, as they are written. Raises UserError for a key that is given twice."""
-    found: dict[str, Any] = {}
+    values_by_key: dict[str, Any] = {}
     for pair in pairs:
         key, equals, values = pair.partition("=")
         if not equals or not key:
             raise UserError(f"--grid {pair}: expected key=values, such as --grid training.batch_size=[16,32,64]")
-        if key in found:
+        if key in values_by_key:
             raise UserError(f"--grid {key}: given twice; write all its values into one")
-        found[key] = parse(values, f"--grid {key}").data
+        values_by_key[key] = parse(values, f"--grid {key}").data
         try:
-            axis(found[key])
+            axis(values_by_key[key])
         except ValueError as error:
             raise UserError(f"--grid {key}: {error}; received {values or 'nothing'}") from None
-    return found
+    return values_by_key
 
 
 def plan(study: Study, experiment: Experiment, source: str) -> Plan:

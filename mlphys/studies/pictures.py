@@ -85,9 +85,9 @@ def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
     along = max(keys, key=lambda key: (_numeric(content, key), len(content.grid[key])))
     lines: dict[str, list[tuple[Point, OverSeeds]]] = {}
     for point in points(content):
-        if found := point.metric(split, name):
+        if estimate := point.metric(split, name):
             others = ", ".join(_called(content, key, point.labels[key]) for key in keys if key != along)
-            lines.setdefault(others, []).append((point, found))
+            lines.setdefault(others, []).append((point, estimate))
     if len(lines) > MOST_CURVES:
         raise NotApplicable(f"{len(lines)} lines are more than {MOST_CURVES} colours tell apart")
     figure = theme.figure(8.5, 5.2, f"{title}: {split} {name}", _bars(content))
@@ -96,13 +96,15 @@ def against_parameter(title: str, content: StudyFile) -> Iterator[Picture]:
     labels = list(content.grid[along])
     for (others, row), colour in zip(lines.items(), theme.LINES, strict=False):
         at = [_position(content, along, point, labels) for point, _ in row]
-        values, errors = [found.mean for _, found in row], [_error(found) for _, found in row]
+        values, errors = [estimate.mean for _, estimate in row], [_error(estimate) for _, estimate in row]
         joined = "-" if _numeric(content, along) else "none"  # there is nothing between two named values
         style: dict[str, Any] = {"color": colour, "marker": "o", "markersize": 7, "capsize": 5, "linestyle": joined}
         axes.errorbar(at, values, errors, label=others, **style)
-        for point, found in row:
+        for point, estimate in row:
             for column, value in zip(
-                table, (point.labels[along], others, found.n, found.mean, _error(found), found.stdev), strict=True
+                table,
+                (point.labels[along], others, estimate.n, estimate.mean, _error(estimate), estimate.stdev),
+                strict=True,
             ):
                 table[column].append(value)
     _parameter_axis(axes, content, along, labels)
@@ -229,14 +231,14 @@ def _wrongly(wrong: Run, right: Run, split: str) -> tuple[np.ndarray, np.ndarray
     """Samples that only `right` has right, and what `wrong` takes them for, the surest first."""
     theirs, ours = wrong.predictions(split) or {}, right.predictions(split) or {}
     labels, guesses = theirs["labels"], theirs["probabilities"].argmax(axis=1)
-    there = np.flatnonzero((guesses != labels) & (ours["probabilities"].argmax(axis=1) == labels))
-    order = there[np.argsort(-theirs["probabilities"][there].max(axis=1), kind="stable")][:DISAGREED]
+    indices = np.flatnonzero((guesses != labels) & (ours["probabilities"].argmax(axis=1) == labels))
+    order = indices[np.argsort(-theirs["probabilities"][indices].max(axis=1), kind="stable")][:DISAGREED]
     return order, guesses[order]
 
 
-def _error(found: OverSeeds) -> float:
+def _error(estimate: OverSeeds) -> float:
     """Over seeds where there are several, else of the finite number of samples; 0 where neither is known."""
-    return (found.stderr if found.stderr is not None else found.sampling) or 0.0
+    return (estimate.stderr if estimate.stderr is not None else estimate.sampling) or 0.0
 
 
 def _bars(content: StudyFile) -> str:

@@ -28,12 +28,12 @@ class Point:
             if (value := metrics.get(name)) is not None:
                 fold = record.overrides.get("data.fold")
                 by_fold.setdefault(fold, []).append((value, metrics.get(f"{name}_stderr")))
-        found = [over_seeds(*zip(*pairs, strict=True)) for pairs in by_fold.values()]
-        if not found:
+        estimates = [over_seeds(*zip(*pairs, strict=True)) for pairs in by_fold.values()]
+        if not estimates:
             return None
         if None in by_fold:
-            return found[0]
-        return over_folds([fold.mean for fold in found], [fold.sampling for fold in found])
+            return estimates[0]
+        return over_folds([fold.mean for fold in estimates], [fold.sampling for fold in estimates])
 
 
 def points(content: StudyFile) -> list[Point]:
@@ -69,7 +69,7 @@ def best(content: StudyFile) -> Point | None:
     if metric is None:
         return None
     _, name = metric
-    measured = [(point, found) for point in points(content) if (found := point.metric("validation", name))]
+    measured = [(point, estimate) for point in points(content) if (estimate := point.metric("validation", name))]
     if len(measured) < 2:
         return None
     sign = -1.0 if name.endswith(LOWER_IS_BETTER) else 1.0

@@ -92,12 +92,12 @@ class Node:
 
     def events(self) -> Happened:
         """Wait until something happens."""
-        order, found = self._order, list[Event]()
+        order, events = self._order, list[Event]()
         assert order
-        self._processes.wait(found.append)
-        if not isinstance(found[-1] if found else None, Ended):
-            return self._happened(*found, run=self._unfinished())
-        ended = found.pop()
+        self._processes.wait(events.append)
+        if not isinstance(events[-1] if events else None, Ended):
+            return self._happened(*events, run=self._unfinished())
+        ended = events.pop()
         assert isinstance(ended, Ended)
         result = Result("interrupted") if self._leaving else ended.result
         if result.reason:
@@ -105,7 +105,7 @@ class Node:
         content = run_archive.packed(self._run) if self._run.is_dir() else None
         self._order = None
         shutil.rmtree(self._run, ignore_errors=True)
-        return self._happened(*found, Ended(order.number, result), run=content)
+        return self._happened(*events, Ended(order.number, result), run=content)
 
     def stop(self, number: int, reason: str) -> None:
         self._processes.stop(number, reason)

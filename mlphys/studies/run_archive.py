@@ -74,11 +74,11 @@ def _checked(entry: tarfile.TarInfo, size: int, before: int, folder: Path) -> st
 
 
 def _files(run: RunFolder, folder: str = ".") -> list[str]:
-    found: list[str] = []
+    names: list[str] = []
     for name in run.names(folder):
         inner = str(PurePosixPath(folder, name))
-        found += _files(run, inner) if run.is_folder(inner) else [inner]
-    return found
+        names += _files(run, inner) if run.is_folder(inner) else [inner]
+    return names
 
 
 def _archive(run: RunFolder, names: list[str]) -> bytes:

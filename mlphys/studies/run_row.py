@@ -62,9 +62,9 @@ def _study(folder: Path) -> Row:
     }
     metric = main_metric(content)
     chosen = points(content)[0] if len(points(content)) == 1 else best(content) if content.search else None
-    found = chosen.metric(*metric) if chosen and metric else None
-    if metric and found:
-        row |= {"metric": ".".join(metric), "value": found.mean, "stderr": found.stderr}
+    estimate = chosen.metric(*metric) if chosen and metric else None
+    if metric and estimate:
+        row |= {"metric": ".".join(metric), "value": estimate.mean, "stderr": estimate.stderr}
     return row
 
 

@@ -74,13 +74,13 @@ def selected(found: Sequence[Row], where: Where | None, sort: str | None, column
             from mlphys.schema.messages import suggestion
 
             raise UserError(f"{key}: no run has this key{suggestion(key, sorted(known))}; --json shows all keys")
-    kept = [row for row in found if where is None or where.holds(row)]
+    matches = [row for row in found if where is None or where.holds(row)]
     if sort:
         key = sort.removeprefix("-")
-        there = [row for row in kept if row.get(key) is not None]
-        there.sort(key=lambda row: _sortable(row[key]), reverse=sort.startswith("-"))
-        kept = there + [row for row in kept if row.get(key) is None]
-    return kept
+        with_key = [row for row in matches if row.get(key) is not None]
+        with_key.sort(key=lambda row: _sortable(row[key]), reverse=sort.startswith("-"))
+        matches = with_key + [row for row in matches if row.get(key) is None]
+    return matches
 
 
 def as_csv(found: Sequence[Row], columns: Sequence[str]) -> str:
@@ -153,7 +153,7 @@ def _keep(known: dict[str, Any]) -> None:
     file = index_file()
     if file is None:
         return
-    there = {key: entry for key, entry in known.items() if os.path.isdir(key)}
+    existing = {key: entry for key, entry in known.items() if os.path.isdir(key)}
     with contextlib.suppress(UserError, OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write(file, json.dumps({"version": VERSION, "runs": there}, separators=(",", ":")))
+        atomic.write(file, json.dumps({"version": VERSION, "runs": existing}, separators=(",", ":")))

@@ -32,8 +32,8 @@ def _below(folder: Path, depth: int) -> Iterator[Run]:
 def _folders(folder: Path) -> list[Path]:
     """Those inside that are not hidden, numbers in their order; none of one that cannot be read."""
     try:
-        found = [Path(entry.path) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
+        folders = [Path(entry.path) for entry in os.scandir(folder) if entry.is_dir(follow_symlinks=False)]
     except OSError:
         return []
-    shown = [path for path in found if not path.name.startswith(".")]
+    shown = [path for path in folders if not path.name.startswith(".")]
     return sorted(shown, key=lambda path: (int(path.name) if path.name.isdecimal() else 0, path.name))

@@ -46,9 +46,9 @@ def requested(study: StudyBlock, loaded: ResolvedExperiment, document: Document)
     _require_one_run_a_trial(study, loaded, source)
     if not study.grid:
         raise UserError(f"{source}: nothing to search; add --grid KEY=VALUES, such as {EXAMPLE}")
-    found = {key: axis(values) for key, values in study.grid.items()}
-    choices = {key: values for key, values in found.items() if not isinstance(values, Range)}
-    ranges = {key: _numbers(document, key, values) for key, values in found.items() if isinstance(values, Range)}
+    axes = {key: axis(values) for key, values in study.grid.items()}
+    choices = {key: values for key, values in axes.items() if not isinstance(values, Range)}
+    ranges = {key: _numbers(document, key, values) for key, values in axes.items() if isinstance(values, Range)}
     facts = SearchFacts(trials=study.search, prune=study.prune, ranges=ranges, choices=choices)
     count = combinations(facts)
     if count is not None and study.search >= count:
@@ -91,18 +91,18 @@ def corners(facts: SearchFacts) -> list[Member]:
     ]
 
 
-def _numbers(document: Document, key: str, found: Range) -> Numbers:
+def _numbers(document: Document, key: str, interval: Range) -> Numbers:
     """The range of a key. Its values are whole numbers where the key takes no others."""
-    first, last = (int(end) if found.whole else end for end in (found.first, found.last))
-    takes_whole = found.whole and any(_takes(document, key, end) for end in (first, last))
-    if takes_whole and not _takes(document, key, _between(found)):
-        return Numbers(first=first, last=last, log=found.log, whole=True)
-    return Numbers(first=float(found.first), last=float(found.last), log=found.log, whole=False)
+    first, last = (int(end) if interval.whole else end for end in (interval.first, interval.last))
+    takes_whole = interval.whole and any(_takes(document, key, end) for end in (first, last))
+    if takes_whole and not _takes(document, key, _between(interval)):
+        return Numbers(first=first, last=last, log=interval.log, whole=True)
+    return Numbers(first=float(interval.first), last=float(interval.last), log=interval.log, whole=False)
 
 
-def _between(found: Range) -> float:
+def _between(interval: Range) -> float:
     """A number that is not whole, near the middle of a range."""
-    middle = math.sqrt(found.first * found.last) if found.log else (found.first + found.last) / 2
+    middle = math.sqrt(interval.first * interval.last) if interval.log else (interval.first + interval.last) / 2
     return math.floor(middle) + 0.5
 
 
@@ -224,16 +224,16 @@ def _params(record: MemberRecord, content: StudyFile) -> dict[str, Any]:
 
 
 def _distributions(facts: SearchFacts, optuna: ModuleType) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    distributions: dict[str, Any] = {}
     for key, numbers in facts.ranges.items():
         if numbers.whole:
             kind = optuna.distributions.IntDistribution
-            found[key] = kind(int(numbers.first), int(numbers.last), log=numbers.log)
+            distributions[key] = kind(int(numbers.first), int(numbers.last), log=numbers.log)
         else:
-            found[key] = optuna.distributions.FloatDistribution(numbers.first, numbers.last, log=numbers.log)
+            distributions[key] = optuna.distributions.FloatDistribution(numbers.first, numbers.last, log=numbers.log)
     for key, values in facts.choices.items():
-        found[key] = optuna.distributions.CategoricalDistribution(list(values))
-    return found
+        distributions[key] = optuna.distributions.CategoricalDistribution(list(values))
+    return distributions
 
 
 def _facts(content: StudyFile) -> SearchFacts:

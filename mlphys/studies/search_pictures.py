@@ -120,10 +120,10 @@ def _points(
 
 def _done(content: StudyFile, split: str, name: str) -> list[tuple[MemberRecord, float, float]]:
     """The trials that were measured, each with the metric and its sampling error."""
-    found = [(record, record.metrics.get(split, {})) for record in content.members if record.state == "done"]
+    trials = [(record, record.metrics.get(split, {})) for record in content.members if record.state == "done"]
     return [
         (record, float(value), float(metrics.get(f"{name}_stderr") or 0.0))
-        for record, metrics in found
+        for record, metrics in trials
         if (value := metrics.get(name)) is not None
     ]
 

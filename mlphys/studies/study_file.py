@@ -163,20 +163,20 @@ class Study:
         if not os.path.exists(path):
             raise UserError(f"{self.path}: no study; `mlphys sweep CONFIG` makes one")
         try:
-            found = StudyFile.model_validate(json.loads(RunFolder(self.path).read(STUDY, LARGEST)))
+            content = StudyFile.model_validate(json.loads(RunFolder(self.path).read(STUDY, LARGEST)))
         except ValidationError as error:
             where = dotted(error.errors()[0]["loc"])
             raise UserError(f"{path}: damaged: {where} is missing or wrong; start a new study") from None
         except (ValueError, RecursionError):
             raise UserError(f"{path}: damaged: not readable as JSON; start a new study") from None
-        if found.total < 1 or len(found.members) > found.total:
+        if content.total < 1 or len(content.members) > content.total:
             raise UserError(f"{path}: damaged: members is missing or wrong; start a new study")
-        for number, record in enumerate(found.members, 1):
+        for number, record in enumerate(content.members, 1):
             if not set(record.labels) <= set(record.overrides):
                 raise UserError(f"{path}: damaged: labels of member {number} are of other keys; start a new study")
             if record.number != number or record.directory != f"members/{number}":
                 raise UserError(f"{path}: damaged: member {number} is not where it should be; start a new study")
-        return found
+        return content
 
     def write(self, content: StudyFile) -> None:
         atomic.write(self.path / STUDY, atomic.as_json(content.model_dump()))

@@ -134,14 +134,14 @@ class _Parser:
         if not self.at("["):
             self.refuse("a list such as [16, 32]")
         self.advance()
-        found = [self.value()]
+        values = [self.value()]
         while self.at(","):
             self.advance()
-            found.append(self.value())
+            values.append(self.value())
         if not self.at("]"):
             self.refuse("] or ,")
         self.advance()
-        return found
+        return values
 
     def value(self) -> Any:
         if self.token is None or self.token[0] == "op":
