@@ -120,10 +120,12 @@ def _files(incomplete: str, endings: tuple[str, ...]) -> Iterator[str]:
 def _scanned(folder: str) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
-            found = [entry for entry, _ in zip(entries, range(MOST_FILES), strict=False)]
+            children = [entry for entry, _ in zip(entries, range(MOST_FILES), strict=False)]
     except OSError:
         return []
-    return sorted(found, key=lambda entry: (len(entry.name), entry.name) if entry.name.isdecimal() else (0, entry.name))
+    return sorted(
+        children, key=lambda entry: (len(entry.name), entry.name) if entry.name.isdecimal() else (0, entry.name)
+    )
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

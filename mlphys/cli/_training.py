@@ -46,10 +46,10 @@ def train_study(
     with interruptible():
         if unfinished:
             content = study.resume(unfinished, request, False, reporter(quiet), say(quiet))
-            found = unfinished
+            trained_study = unfinished
         else:
-            found, content = study.begin(document, loaded, request, reporter(quiet), say(quiet))
-    print_study(found, content, no_report, quiet)
+            trained_study, content = study.begin(document, loaded, request, reporter(quiet), say(quiet))
+    print_study(trained_study, content, no_report, quiet)
 
 
 def print_study(study: Study, content: StudyFile, no_report: bool, quiet: bool) -> None:
@@ -78,9 +78,9 @@ def write_page(path: Path) -> None:
 def refuse_given(options: Mapping[str, bool], why: str) -> None:
     from mlphys.errors import UserError
 
-    given = [name for name, there in options.items() if there]
-    if given:
-        raise UserError(f"{given[0]}: {why}; leave it out")
+    names = [name for name, is_set in options.items() if is_set]
+    if names:
+        raise UserError(f"{names[0]}: {why}; leave it out")
 
 
 def say(quiet: bool) -> Any:

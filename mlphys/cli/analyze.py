@@ -48,9 +48,9 @@ def command(
         refuse_given({"--data": bool(path)}, f"{study.path} is a study, whose members have their own data")
         _of_study(study, names, formats, style, quiet)
         return
-    found = measurable(run, path)
-    if analyze.analyze(found, names, formats, say(quiet), style):
-        say(quiet)(f"numbers in {found.path / 'analysis'}, pictures in {found.path / 'figures'}")
+    loaded_run = measurable(run, path)
+    if analyze.analyze(loaded_run, names, formats, say(quiet), style):
+        say(quiet)(f"numbers in {loaded_run.path / 'analysis'}, pictures in {loaded_run.path / 'figures'}")
 
 
 def _of_study(study: Study, names: Sequence[str], formats: Sequence[str], style: Style, quiet: bool) -> None:

@@ -34,14 +34,14 @@ def command(runs: tuple[str, ...], against: Path | None, as_csv: bool, as_json: 
     from mlphys.errors import UserError
     from mlphys.show.check import check_table
 
-    found, unreadable = hand_ins.readable(runs)
+    readable_runs, unreadable = hand_ins.readable(runs)
     loaded = loaded_experiment(against) if against else None
-    checked = check.check(found, loaded.experiment if loaded else None)
+    checked = check.check(readable_runs, loaded.experiment if loaded else None)
     samples = hand_ins.sample_hashes(loaded) if loaded else None
-    if loaded and found:
-        checked = replace(checked, provenance=hand_ins.provenance(found, samples))
+    if loaded and readable_runs:
+        checked = replace(checked, provenance=hand_ins.provenance(readable_runs, samples))
     checked = replace(checked, unreadable=unreadable)
-    check.require_any(checked, found)
+    check.require_any(checked, readable_runs)
     if as_json:
         terminal.echo(json.dumps(check.as_json(checked), indent=2))
     elif as_csv:

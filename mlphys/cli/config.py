@@ -97,12 +97,12 @@ def config_from_keras(file: Path, weights: bool, out: Path | None) -> None:
     from mlphys.commands.from_keras import from_keras
     from mlphys.io import atomic
 
-    taken = from_keras(file, out, weights)
-    if taken.path and taken.weights is not None:
-        atomic.write(taken.path, taken.weights)
-        terminal.echo(f"{taken.path}: written: its weights")
+    conversion = from_keras(file, out, weights)
+    if conversion.path and conversion.weights is not None:
+        atomic.write(conversion.path, conversion.weights)
+        terminal.echo(f"{conversion.path}: written: its weights")
     if out is None:
-        terminal.echo_data(taken.text)
+        terminal.echo_data(conversion.text)
         return
-    atomic.write(out, taken.text)
+    atomic.write(out, conversion.text)
     terminal.echo(f"{out}: written; name your data in it, then `mlphys train {out}` trains it")

@@ -66,5 +66,5 @@ def data_check(config: Path, overrides: tuple[str, ...]) -> None:
 
     loaded = loaded_experiment(config, overrides)
     dataset = loaded.dataset()
-    found = inspection.check(dataset, loaded.description, loaded.net_input.target_names)
-    terminal.echo(inspected(found, sample_checks.all_remarks(loaded, dataset)))
+    findings = inspection.check(dataset, loaded.description, loaded.net_input.target_names)
+    terminal.echo(inspected(findings, sample_checks.all_remarks(loaded, dataset)))

@@ -23,8 +23,8 @@ def command(as_json: bool) -> None:
     checks = doctor.examine()
     can_train = doctor.can_train(checks)
     if as_json:
-        found = {"can_train": can_train, "checks": {check.name: check.as_json() for check in checks}}
-        terminal.echo(json.dumps(found, indent=2))
+        report = {"can_train": can_train, "checks": {check.name: check.as_json() for check in checks}}
+        terminal.echo(json.dumps(report, indent=2))
     else:
         terminal.echo(findings(checks))
     if not can_train:

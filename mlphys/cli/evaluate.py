@@ -45,23 +45,27 @@ def command(
     from mlphys.show.evaluation import changed, evaluated, evaluated_other
     from mlphys.show.pictures import drawn_pictures
 
-    found = measurable(run)
-    robustness.check(found, shift, noise)
-    if path and (other := labelled_set.unless_own(found, Path(path))):
+    loaded_run = measurable(run)
+    robustness.check(loaded_run, shift, noise)
+    if path and (other := labelled_set.unless_own(loaded_run, Path(path))):
         if shift or noise:
             raise UserError("--shift and --noise measure on the run's own splits; leave them out, or --data")
-        metrics = evaluate.evaluate_other(found, other)
-        terminal.echo(json.dumps(metrics, indent=2) if as_json else evaluated_other(found, other, metrics))
+        metrics = evaluate.evaluate_other(loaded_run, other)
+        terminal.echo(json.dumps(metrics, indent=2) if as_json else evaluated_other(loaded_run, other, metrics))
         return
-    metrics = evaluate.evaluate(found, split, path)
-    curves = robustness.measure(found, split, shift, noise, path) if shift or noise else {}
-    remarks = evaluations.remarks(evaluations.read(found.folder)) if split == "test" else []
-    terminal.echo(json.dumps({**metrics, **curves}, indent=2) if as_json else evaluated(found, split, metrics, remarks))
+    metrics = evaluate.evaluate(loaded_run, split, path)
+    curves = robustness.measure(loaded_run, split, shift, noise, path) if shift or noise else {}
+    remarks = evaluations.remarks(evaluations.read(loaded_run.folder)) if split == "test" else []
+    terminal.echo(
+        json.dumps({**metrics, **curves}, indent=2) if as_json else evaluated(loaded_run, split, metrics, remarks)
+    )
     if curves and not as_json:
         terminal.echo(changed(curves))
     if not no_plots:
-        drawn = plot.draw(Run(found.path), [*found.config.plots, *(["accuracy_against"] if curves else [])], ("png",))
+        drawn = plot.draw(
+            Run(loaded_run.path), [*loaded_run.config.plots, *(["accuracy_against"] if curves else [])], ("png",)
+        )
         if not as_json:
             terminal.echo(drawn_pictures(drawn))
     if not no_report:
-        write_page(found.path)
+        write_page(loaded_run.path)

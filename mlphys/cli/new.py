@@ -24,7 +24,7 @@ def command(data: str | None, task: str | None, targets: tuple[str, ...], out: P
     from mlphys.commands import new
     from mlphys.io import atomic
 
-    made = new.made(data, task, targets, out)
-    atomic.write(made.path, made.text)
-    terminal.echo(made.text.rstrip())
-    terminal.echo(f"\n{made.path}: written; `mlphys train {made.path}` trains it")
+    config = new.made(data, task, targets, out)
+    atomic.write(config.path, config.text)
+    terminal.echo(config.text.rstrip())
+    terminal.echo(f"\n{config.path}: written; `mlphys train {config.path}` trains it")

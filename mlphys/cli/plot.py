@@ -43,9 +43,9 @@ def draw(run: str | None, only: str | None, formats: Sequence[str], style: Style
         refuse_given({"--only": bool(only)}, f"{study.path} is a study, which has pictures of its own")
         _draw_study(study, formats, style)
         return
-    found = with_note(find(run))
-    names = only.split(",") if only else found.config.plots
-    terminal.echo(drawn_pictures(plot.draw(found, names, formats, style)))
+    loaded_run = with_note(find(run))
+    names = only.split(",") if only else loaded_run.config.plots
+    terminal.echo(drawn_pictures(plot.draw(loaded_run, names, formats, style)))
 
 
 def _draw_study(study: Study, formats: Sequence[str], style: Style) -> None:

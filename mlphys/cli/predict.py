@@ -38,7 +38,7 @@ def command(
     from mlphys.errors import UserError
     from mlphys.io import atomic
 
-    found = measurable(run)
+    loaded_run = measurable(run)
     if save and save.suffix != ".npz":
         raise UserError(f"{save}: --save writes an npz file; name it so")
     if out and save and os.path.realpath(out) == os.path.realpath(save):
@@ -46,14 +46,14 @@ def command(
     for path in (out, save, save_inputs):
         if path:
             atomic.new(path)
-    predictions = predict.predict(found, paths, resize, invert, as_is)
+    predictions = predict.predict(loaded_run, paths, resize, invert, as_is)
     text = predict.as_json(predictions) if as_json else predict.as_csv(predictions)
     for note in predictions.notes:
         terminal.complain(note)
     if save_inputs:
         predict.save_inputs(predictions, save_inputs)
     if save:
-        atomic.write(save, predict.as_npz(found, predictions))
+        atomic.write(save, predict.as_npz(loaded_run, predictions))
     if out:
         atomic.write(out, text)
     else:

@@ -35,11 +35,11 @@ def command(
     condition = parse(where) if where else None
     named = [column.strip() for column in columns.split(",")] if columns else []
     with reading() as progress:
-        found = run_table.rows(folder, members, progress)
-    found = run_table.selected(found, condition, sort, named)
+        rows = run_table.rows(folder, members, progress)
+    rows = run_table.selected(rows, condition, sort, named)
     if as_json:
-        terminal.echo(json.dumps(found, indent=2))
+        terminal.echo(json.dumps(rows, indent=2))
     elif as_csv:
-        terminal.echo(run_table.as_csv(found, named or run_table.COLUMNS))
+        terminal.echo(run_table.as_csv(rows, named or run_table.COLUMNS))
     else:
-        terminal.echo(runs(found, named))
+        terminal.echo(runs(rows, named))

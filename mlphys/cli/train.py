@@ -60,8 +60,8 @@ def command(
         request = Request({}, seeds, out=out, **executed._asdict())
         train_study(document, loaded, request, go_on, no_report, quiet)
         return
-    given = {"--ray": bool(executed.ray), "--gpus": bool(executed.gpus)}
-    refuse_given(given, "Ray trains the members of a study, and this is one run")
+    options = {"--ray": bool(executed.ray), "--gpus": bool(executed.gpus)}
+    refuse_given(options, "Ray trains the members of a study, and this is one run")
     from mlphys.commands import resume, train
     from mlphys.show.training import trained
     from mlphys.training.progress import reporter
