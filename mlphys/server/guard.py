@@ -45,8 +45,8 @@ class Guard:
         if refused:
             answer = PlainTextResponse(f"{refused[1]}\n", refused[0])
         elif self._token and not _has(self._token, _cookie(headers)):
-            given = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-            if _has(self._token, given):
+            token = parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
+            if _has(self._token, token):
                 answer = RedirectResponse(scope["path"] if scope["path"] == "/" else "/", 303)
                 answer.set_cookie(COOKIE, self._token, httponly=True, samesite="strict")
             else:
@@ -79,5 +79,5 @@ def _cookie(headers: Headers) -> str:
     return next((value for name, _, value in pairs if name == COOKIE), "")
 
 
-def _has(token: str, given: str) -> bool:
-    return hmac.compare_digest(token.encode(), given.encode("utf-8", "replace"))
+def _has(token: str, value: str) -> bool:
+    return hmac.compare_digest(token.encode(), value.encode("utf-8", "replace"))

@@ -33,14 +33,17 @@ def serve(root: Path, host: str, port: int, say: Callable[[str], None]) -> None:
     bound = _bound(host, port)
     with bound:
         bound.listen(BACKLOG)
-        taken = bound.getsockname()[1]
-        if port and taken != port:
-            say(f"port {port} is in use: {taken} is taken instead")
+        actual_port = bound.getsockname()[1]
+        if port and actual_port != port:
+            say(f"port {port} is in use: {actual_port} is taken instead")
         token = None if _is_loopback(host) else secrets.token_urlsafe(16)
         names = _names(host, bound)
-        say(f"{root}: http://{_in_address(names[0])}:{taken}/{f'?token={token}' if token else ''}   (Ctrl-C ends it)")
-        hosts = [f"{_in_address(name)}:{taken}" for name in names]
-        if taken == 80:
+        say(
+            f"{root}: http://{_in_address(names[0])}:{actual_port}/{f'?token={token}' if token else ''}"
+            "   (Ctrl-C ends it)"
+        )
+        hosts = [f"{_in_address(name)}:{actual_port}" for name in names]
+        if actual_port == 80:
             hosts += map(_in_address, names)
         server: uvicorn.Server | None = None
         app = application(root, hosts, token, lambda: server is None or server.should_exit)

@@ -61,11 +61,11 @@ def comparison(found: Comparison) -> str:
         table(columns, [[str(cell).replace("+-", "±") for cell in row] for row in rows]),
         element("p", comparison_text.errors(found).replace("+-", "±"), class_="note"),
     )
-    said = [element("p", each.replace("+-", "±")) for each in comparison_text.sentences(found)]
+    paragraphs = [element("p", each.replace("+-", "±")) for each in comparison_text.sentences(found)]
     names = " and ".join(candidate.name for candidate in found.candidates[:2])
     head = headline("Comparison", [names], None, [HOME])
     sections = [
-        Section("result", "What follows", joined(said)),
+        Section("result", "What follows", joined(paragraphs)),
         Section("metrics", "Metrics", metrics),
         Section("keys", "What differs", keys),
     ]
@@ -77,8 +77,8 @@ def training(run: Run, title: str, identifier: str) -> str:
     rows = _rows(run)
     charts = _charts(rows)
     drawn = [chart.figure(each, key) for key, each in charts.items()]
-    said = element("p", _said(rows), id="watched", role="status")
-    body = joined(said, element("div", drawn, class_="charts") if drawn else None)
+    status = element("p", _said(rows), id="watched", role="status")
+    body = joined(status, element("div", drawn, class_="charts") if drawn else None)
     head = headline(run.config.name, [f"{title} is being trained"], None, [HOME])
     data = {**_data(charts), "events": f"/events/{identifier}"}
     return page(title, head, [Section("training", "Training", body, data)], ITS_SERVER)
