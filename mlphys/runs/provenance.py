@@ -34,9 +34,9 @@ def dataset(run: Path, loaded: ResolvedExperiment, facts: Mapping[str, Any], pat
         loaded = replace(loaded, experiment=loaded.experiment.model_copy(update={"data": data}))
     used = data.files()
     if len(used) != len(facts["files"]):
-        found = ", ".join(map(str, used)) or "none"
+        names = ", ".join(map(str, used)) or "none"
         raise OtherData(
-            f"{run}: was trained with {len(facts['files'])} files of data; received {found}; "
+            f"{run}: was trained with {len(facts['files'])} files of data; received {names}; "
             "name the same with --data PATH, or retrain the experiment"
         )
     for file, recorded in zip(used, facts["files"], strict=True):

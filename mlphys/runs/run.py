@@ -125,10 +125,10 @@ class Run(RunFiles):
 
         Those of an interrupted training are its newest checkpoint's; preprocessing is fitted again.
         """
-        if found := self.unfinished:
+        if checkpoint := self.unfinished:
             fits = self.loaded.saved_shapes() != self.loaded.weight_shapes()
             fitted = fit_splits(self.config.data, self.dataset().train).named_arrays() if fits else {}
-            return {**found.weights, **fitted}
+            return {**checkpoint.weights, **fitted}
         return self.tensors(WEIGHTS, self.loaded.saved_shapes())
 
     @cached_property
@@ -178,10 +178,10 @@ class Run(RunFiles):
             headers = npz.headers(path, file)
         shown = headers["shown"].shape[0] if "shown" in headers else 0
         image = display_shape(self.config.data.preprocess, self.description.shape)
-        kept = list(kind.image_output_shapes(description)) if shown else []
+        image_names = list(kind.image_output_shapes(description)) if shown else []
         if shown and self.config.model.input_corruption():
-            kept += ["corrupted", "denoised"]
-        pictured = {"images": image} | dict.fromkeys(kept, image)
+            image_names += ["corrupted", "denoised"]
+        pictured = {"images": image} | dict.fromkeys(image_names, image)
         expected |= {"shown": (shown,)} | {name: (shown, *shape) for name, shape in pictured.items()}
         if shown > MOST_SHOWN or {name: header.shape for name, header in headers.items()} != expected:
             raise UserError(
@@ -235,8 +235,8 @@ def find(name: str | None, root: Path = Path("runs")) -> Run:
         if not finished:
             raise UserError(f"no finished run under {root}/; `mlphys train CONFIG` makes one")
         return max(finished, key=_started)
-    if found := located(name, root):
-        return Run(found)
+    if folder := located(name, root):
+        return Run(folder)
     for path in (Path(name), root / name):
         if os.path.exists(path / STUDY):
             raise UserError(f"{path}: is a study of many runs; name one of them, such as {path}/members/1")

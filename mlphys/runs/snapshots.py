@@ -70,7 +70,7 @@ class SnapshotFile:
 
 def of_single_epochs(folder: RunFolder) -> dict[int, str]:
     """The files of a training that is not finished, by epoch."""
-    return {int(found[1]): name for name in folder.names() if (found := OF_ONE_EPOCH.fullmatch(name))}
+    return {int(match[1]): name for name in folder.names() if (match := OF_ONE_EPOCH.fullmatch(name))}
 
 
 def files(folder: RunFolder) -> list[str]:
@@ -83,16 +83,16 @@ def read(folder: RunFolder, shapes: Mapping[str, Shape]) -> Snapshots:
 
     Raises UserError unless each snapshot has arrays of these shapes.
     """
-    path, names, found = folder.path / SNAPSHOTS, files(folder), dict[str, np.ndarray]()
+    path, names, weights = folder.path / SNAPSHOTS, files(folder), dict[str, np.ndarray]()
     if len(names) > MOST_SNAPSHOTS + 2:
         raise UserError(f"{path}: damaged: there are {len(names)} files of snapshots; {REMEDY}")
     for name in names:
-        found |= _loaded(folder, name, LARGEST_SNAPSHOTS - sum(value.nbytes for value in found.values()))
-    epochs = sorted({name.partition("/")[0] for name in found})
+        weights |= _loaded(folder, name, LARGEST_SNAPSHOTS - sum(value.nbytes for value in weights.values()))
+    epochs = sorted({name.partition("/")[0] for name in weights})
     if len(epochs) > MOST_SNAPSHOTS + 1 or not all(re.fullmatch(r"[0-9]{6}", epoch) for epoch in epochs):
         raise UserError(f"{path}: damaged: its arrays are not named after epochs; {REMEDY}")
     expected = {f"{epoch}/{name}": shape for epoch in epochs for name, shape in shapes.items()}
-    arrays = weights_file.checked(found, path, expected, "config.yaml", REMEDY)
+    arrays = weights_file.checked(weights, path, expected, "config.yaml", REMEDY)
     return {int(epoch): {name: arrays[f"{epoch}/{name}"] for name in shapes} for epoch in epochs}
 
 
