@@ -92,8 +92,8 @@ def save(exported: Exported, card: str) -> None:
 
 def samples_of(run: Run) -> tuple[str, np.ndarray]:
     """A split and samples of it: those that the run keeps for its page, else the first that were not trained on."""
-    if kept := page_samples.read(run):
-        return kept.split, kept.x[:SAMPLES]
+    if samples := page_samples.read(run):
+        return samples.split, samples.x[:SAMPLES]
     dataset = run.dataset()
     split = "validation" if len(dataset.validation) else "train"
     x = (dataset.validation if len(dataset.validation) else dataset.train).x

@@ -69,8 +69,8 @@ class OnnxGraph(Writer):
         from onnx import helper
 
         names = [f"{operator}_{len(self._nodes)}" + (f"_{i}" if i else "") for i in range(outputs)]
-        given = [operand.name if isinstance(operand, Tensor) else self._constant(operand) for operand in operands]
-        self._nodes.append(helper.make_node(operator, given, names, name=names[0], **attributes))
+        inputs = [operand.name if isinstance(operand, Tensor) else self._constant(operand) for operand in operands]
+        self._nodes.append(helper.make_node(operator, inputs, names, name=names[0], **attributes))
         return [Tensor(self, name) for name in names]
 
     def _constant(self, value: Any) -> str:

@@ -124,8 +124,8 @@ def _transposed(
 
 def _pooled(graph: OnnxGraph, operator: str, x: Tensor, window: Sliding) -> Tensor:
     axes = len(window.size)
-    given = {key: value for key, value in window.attributes().items() if key != "dilations"}
-    return _channels_last(graph, graph.node(operator, _channels_first(graph, x, axes), **given), axes)
+    attributes = {key: value for key, value in window.attributes().items() if key != "dilations"}
+    return _channels_last(graph, graph.node(operator, _channels_first(graph, x, axes), **attributes), axes)
 
 
 def _dense(graph: OnnxGraph, layer: table.Dense, arrays: Arrays, x: Tensor, row: Row) -> Tensor:

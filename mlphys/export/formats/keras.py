@@ -129,18 +129,18 @@ class KerasGraph(Writer):
         from keras import ops
 
         if isinstance(row.layer, KSparse):
-            kept = ops.one_hot(ops.top_k(x, row.layer.k)[1], row.input_shape[0])
-            return x * ops.sum(kept, axis=1)
+            one_hot = ops.one_hot(ops.top_k(x, row.layer.k)[1], row.input_shape[0])
+            return x * ops.sum(one_hot, axis=1)
         if isinstance(row.layer, CodeMean):
             return x[:, : row.output_shape[0]]
         if row.layer.only_in_training and not row.trainable:
             return x
         fixed = [name for name, value in row.layer.arguments().items() if isinstance(value, np.ndarray)]
-        given = {name: value for name, value in builder.arguments(row, seed=0).items() if name not in fixed}
+        arguments = {name: value for name, value in builder.arguments(row, seed=0).items() if name not in fixed}
         kind = getattr(keras.layers, row.layer.keras_layer(), None)
         if kind is None:
             raise UserError(f"{row.name}: the layer {row.layer.keras_layer()} is none of Keras's; --format onnx has it")
-        layer = kind(**given, name=row.name)
+        layer = kind(**arguments, name=row.name)
         layer.trainable = layer.trainable and row.trainable
         return self._filled(layer, list(arrays.values()), x)
 
