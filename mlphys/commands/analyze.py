@@ -36,7 +36,7 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say, sty
         except NotApplicable as reason:
             left_out[name] = str(reason)
     _refuse(run, {name: reason for name, reason in left_out.items() if name in only})
-    made = []
+    names = []
     for name in [name for name in analyses if name not in left_out]:
         try:
             result = made_one(run, name, analyses[name], formats, style)
@@ -44,11 +44,11 @@ def analyze(run: Run, only: Sequence[str], formats: Sequence[str], say: Say, sty
             _refuse(run, {name: str(reason)} if only else {})
             left_out[name] = str(reason)
         else:
-            made.append(name)
+            names.append(name)
             say(f"{name}: {result.summary}")
     for name, why in left_out.items():
         say(f"{name}: left out: {why}")
-    return made
+    return names
 
 
 def made_one(

@@ -56,12 +56,12 @@ def of_members(
             say(f"{run.path.name}: {name}: {results[-1][1].summary}")
     with theme.applied(style):
         try:
-            found = analysis.together(results)
+            result = analysis.together(results)
         except NotApplicable as reason:
             say(f"together: {name}: left out: {reason}")
             return None
-        RunWriter(study.path).analysis(name, found.numbers)
-        for picture in found.pictures:
+        RunWriter(study.path).analysis(name, result.numbers)
+        for picture in result.pictures:
             save(picture, study.path / "figures", formats)
-    say(f"together: {name}: {found.summary}")
-    return found
+    say(f"together: {name}: {result.summary}")
+    return result

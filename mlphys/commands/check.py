@@ -81,9 +81,9 @@ class Checked:
 def check(runs: Sequence[Run], against: Experiment | None = None) -> Checked:
     """Compare runs with `expect` and `published` of their own configs, or of another one."""
     rows = [row for run in runs for row in _expected(run, (against or run.config).expect)]
-    found = [row for group in _differing_in_seed(runs) for row in _published(group, against or group[0].config)]
+    comparisons = [row for group in _differing_in_seed(runs) for row in _published(group, against or group[0].config)]
     differing = {str(run.path): _changed(run, against) for run in runs} if against else {}
-    return Checked(tuple(rows), tuple(found), differing)
+    return Checked(tuple(rows), tuple(comparisons), differing)
 
 
 def _expected(run: Run, expect: dict[str, list[float]]) -> Iterable[Expected]:
@@ -107,13 +107,13 @@ def _measured(run: Run, key: str) -> tuple[float | None, str]:
 
 def by_name(metrics: Mapping[str, Any]) -> dict[str, float | None]:
     """The numbers of a split, those of classes and targets as `per_class.3.recall`."""
-    found: dict[str, float | None] = {}
+    values: dict[str, float | None] = {}
     for name, value in metrics.items():
         if isinstance(value, dict):
-            found |= {f"{name}.{part}.{key}": number for part, facts in value.items() for key, number in facts.items()}
+            values |= {f"{name}.{part}.{key}": number for part, facts in value.items() for key, number in facts.items()}
         else:
-            found[name] = value
-    return found
+            values[name] = value
+    return values
 
 
 def _published(runs: Sequence[Run], config: Experiment) -> Iterable[Compared]:
@@ -124,11 +124,11 @@ def _published(runs: Sequence[Run], config: Experiment) -> Iterable[Compared]:
             continue
         measured = [run for run, _ in values]
         errors = [by_name(run.metrics[split]).get(f"{name}_stderr") for run in measured]
-        found = over_seeds([value for _, value in values], errors)
+        stats = over_seeds([value for _, value in values], errors)
         theirs = None if isinstance(published.samples, str) else published.samples
-        sampling = sampling_variance(found.sampling, _samples(measured[0], split), theirs)
-        away = deviation(found, published.value, published.last_digit(), published.error, published.runs, sampling)
-        yield Compared(tuple(measured), key, found, published, away)
+        sampling = sampling_variance(stats.sampling, _samples(measured[0], split), theirs)
+        away = deviation(stats, published.value, published.last_digit(), published.error, published.runs, sampling)
+        yield Compared(tuple(measured), key, stats, published, away)
 
 
 def _samples(run: Run, split: str) -> int:
@@ -188,8 +188,8 @@ def as_json(checked: Checked) -> dict[str, Any]:
         ],
         "chi_squared": dict(zip(("value", "p", "degrees"), total, strict=True)) if total else None,
         "differing": checked.differing,
-        "other_data": {path: list(found.splits) for path, found in checked.provenance.items() if found.splits},
-        "other_versions": {path: found.versions for path, found in checked.provenance.items() if found.versions},
+        "other_data": {path: list(origin.splits) for path, origin in checked.provenance.items() if origin.splits},
+        "other_versions": {path: origin.versions for path, origin in checked.provenance.items() if origin.versions},
         "unreadable": checked.unreadable,
     }  # fmt: skip
 
@@ -206,13 +206,13 @@ def as_csv(checked: Checked) -> str:
     writer.writeheader()
     for row in checked.expected:
         path = str(row.run.path)
-        found = checked.provenance.get(path, Provenance())
+        origin = checked.provenance.get(path, Provenance())
         writer.writerow(
             {
                 "run": path, "metric": row.metric, "value": row.value, "stderr": row.stderr, "low": row.low,
                 "high": row.high, "ok": "yes" if row.inside else "no", "why": row.why,
-                "differing": " ".join(checked.differing.get(path, [])), "other_data": " ".join(found.splits),
-                "other_versions": " ".join(f"{name}={theirs}" for name, (theirs, _) in found.versions.items()),
+                "differing": " ".join(checked.differing.get(path, [])), "other_data": " ".join(origin.splits),
+                "other_versions": " ".join(f"{name}={theirs}" for name, (theirs, _) in origin.versions.items()),
             }
         )  # fmt: skip
     for path, why in checked.unreadable.items():

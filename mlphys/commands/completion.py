@@ -87,12 +87,12 @@ def shells(environment: Mapping[str, str]) -> dict[str, Shell]:
         raise UserError("completion: there is no home folder; set HOME") from None
     zsh = Path(environment.get("ZDOTDIR") or home)
     fish = Path(environment.get("XDG_CONFIG_HOME") or home / ".config") / "fish" / "completions" / "mlphys.fish"
-    found = [
+    all_shells = [
         Shell("bash", BASH, home / ".bashrc", False),
         Shell("zsh", ZSH, zsh / ".zshrc", False),
         Shell("fish", FISH, fish, True),
     ]
-    return {shell.name: shell for shell in found}
+    return {shell.name: shell for shell in all_shells}
 
 
 def chosen(name: str | None, environment: Mapping[str, str]) -> Shell:

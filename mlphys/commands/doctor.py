@@ -68,14 +68,14 @@ def examine() -> list[Check]:
         "versions": _versions, "machine": _machine, "backends": _backends, "pictures": _pictures,
         "datasets": _datasets, "extras": _extras, "training": _training,
     }  # fmt: skip
-    found = [_without_fail(name, part) for name, part in parts.items()]
+    checks = [_without_fail(name, part) for name, part in parts.items()]
     return [
         replace(
             check,
             lines=tuple(anonymous(line) for line in check.lines),
             problem=anonymous(check.problem) if check.problem else None,
         )
-        for check in found
+        for check in checks
     ]
 
 
@@ -101,15 +101,15 @@ def anonymous(text: str) -> str:
 
 
 def _versions() -> Check:
-    lines, missing, found = [f"mlphys {mlphys.__version__}, Python {platform.python_version()}"], [], {}
+    lines, missing, packages = [f"mlphys {mlphys.__version__}, Python {platform.python_version()}"], [], {}
     for name in machine.PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            packages[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             missing.append(name)
-    lines.append(", ".join(f"{name} {version}" for name, version in found.items()))
+    lines.append(", ".join(f"{name} {version}" for name, version in packages.items()))
     problem = f"{', '.join(missing)} not installed; `pip install {' '.join(missing)}`" if missing else None
-    return Check("versions", tuple(lines), problem, {"mlphys": mlphys.__version__, "packages": found})
+    return Check("versions", tuple(lines), problem, {"mlphys": mlphys.__version__, "packages": packages})
 
 
 def _machine() -> Check:
@@ -161,16 +161,16 @@ def _pictures() -> Check:
 
 
 def _datasets() -> Check:
-    lines, there = [], {}
+    lines, available = [], {}
     for name, dataset in DATASETS.items():
         paths = [locate(source) for source in dataset.sources()]
         if not paths:
             continue
-        there[name] = None not in paths
+        available[name] = None not in paths
         where = ", ".join(dict.fromkeys(str(path.parent) for path in paths if path))
-        lines.append(f"{name}: {where if there[name] else f'not here; `mlphys data fetch {name}` downloads it'}")
-    built_in = len(DATASETS) - len(there)
-    return Check("datasets", (*lines, f"{built_in} more need no download"), None, {"present": there})
+        lines.append(f"{name}: {where if available[name] else f'not here; `mlphys data fetch {name}` downloads it'}")
+    built_in = len(DATASETS) - len(available)
+    return Check("datasets", (*lines, f"{built_in} more need no download"), None, {"present": available})
 
 
 def _extras() -> Check:
@@ -185,13 +185,13 @@ def _extras() -> Check:
 
 def _packages_of_extras() -> dict[str, list[str]]:
     """The packages of each extra that mlphys declares."""
-    found: dict[str, list[str]] = {}
+    packages: dict[str, list[str]] = {}
     for requirement in metadata.requires("mlphys") or []:
         package = re.match(r"[\w.-]+", requirement)
         extra = re.search(r"extra\s*==\s*['\"]([\w-]+)['\"]", requirement)
         if package and extra and package[0] != "mlphys":
-            found.setdefault(extra[1], []).append(_of_gpu(requirement) or package[0])
-    return found
+            packages.setdefault(extra[1], []).append(_of_gpu(requirement) or package[0])
+    return packages
 
 
 def _of_gpu(requirement: str) -> str | None:
@@ -243,10 +243,10 @@ def _trained(folder: Path) -> subprocess.CompletedProcess[str]:
 def _why_failed(done: subprocess.CompletedProcess[str]) -> str:
     if done.returncode == -signal.SIGILL:
         return "killed by an illegal instruction: TensorFlow needs a processor with AVX; use another machine"
-    said = [line for line in done.stderr.splitlines() if line.strip()]
+    lines = [line for line in done.stderr.splitlines() if line.strip()]
     if done.returncode < 0:
-        return f"killed by {signal.Signals(-done.returncode).name}; {said[-1] if said else 'is there enough memory?'}"
-    return f"{said[-1] if said else f'exit code {done.returncode}'}; {REMEDY}"
+        return f"killed by {signal.Signals(-done.returncode).name}; {lines[-1] if lines else 'is there enough memory?'}"
+    return f"{lines[-1] if lines else f'exit code {done.returncode}'}; {REMEDY}"
 
 
 def can_train(checks: Sequence[Check]) -> bool:

@@ -85,8 +85,8 @@ class Evaluation:
             corrupted = Corrupter(corruption, experiment.seed, f"evaluation of {name}")(split)
             metrics |= self._denoised(corrupted, arrays["codes"])
         shown = kind.shown_samples(split, arrays, MOST_SHOWN).astype(np.int32)
-        kept = {**arrays, "losses": arrays["losses"] + arrays["penalties"]}
-        del kept["penalties"]
+        predictions = {**arrays, "losses": arrays["losses"] + arrays["penalties"]}
+        del predictions["penalties"]
         shown_split = Split(chunked.read(split.x[shown]), split.y[shown])
         pictured = self._picture(shown_split) if len(shown) else {}
         if corrupted is not None and len(shown):
@@ -95,8 +95,8 @@ class Evaluation:
         pictured = {key: fitted.inverse(value) for key, value in pictured.items()}
         images = fitted.for_display(chunked.read(raw.x[shown]))
         if raw.weights is not None:
-            kept["weights"] = raw.weights
-        return metrics, {"labels": raw.y, **kept, "shown": shown, "images": images, **pictured}
+            predictions["weights"] = raw.weights
+        return metrics, {"labels": raw.y, **predictions, "shown": shown, "images": images, **pictured}
 
     @cached_property
     def _values(self) -> Mapped:
@@ -110,8 +110,8 @@ class Evaluation:
         """These predictions of the network, compiled."""
 
         def predictions(x: Any, y: Any) -> dict[str, Any]:
-            found = self._kind.predictions(self.network, x)
-            return {key: found[key] for key in keys}
+            outputs = self._kind.predictions(self.network, x)
+            return {key: outputs[key] for key in keys}
 
         if keys not in self._predicting:
             self._predicting[keys] = Mapped(predictions, self.network.evaluated_at_once)
@@ -126,12 +126,12 @@ class Evaluation:
         if name != "validation":
             probabilities = self._predict("probabilities")(self.fitted.split(held))["probabilities"]
         temperature = reliability.temperature(probabilities, held.y, held.weights)
-        found: dict[str, Any] = {"temperature": temperature.value, "temperature_stderr": temperature.stderr}
+        metrics: dict[str, Any] = {"temperature": temperature.value, "temperature_stderr": temperature.stderr}
         if name == "validation":
-            return found
+            return metrics
         split: Split = getattr(self.dataset, name)
         scaled = probability_metrics(split.y, temperature.applied(arrays["probabilities"]), split.weights)
-        return found | {f"calibrated_{key}": value for key, value in scaled.items()}
+        return metrics | {f"calibrated_{key}": value for key, value in scaled.items()}
 
     def _gap(self, name: str, split: Split, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         """How much better the leading metric is on training samples, at most MOST_COMPARED of them, drawn at random."""
@@ -167,8 +167,8 @@ class Evaluation:
             difference = self.fitted.inverse(values["reconstructions"]) - chunked.read(raw.x[rows])
             return {"squared": (difference.reshape(len(difference), -1) ** 2).mean(axis=1)}
 
-        found = self._picture(self.fitted.split(raw), errors)
-        return pixel_errors(found["squared"], raw.x, self.dataset.train.x, math.prod(codes.shape[1:]))
+        arrays = self._picture(self.fitted.split(raw), errors)
+        return pixel_errors(arrays["squared"], raw.x, self.dataset.train.x, math.prod(codes.shape[1:]))
 
 
 def _has_negative(split: Split) -> bool:
@@ -185,11 +185,11 @@ def sample_values(kind: ModelKind, training: Training, description: Description,
     def values(x: Any, y: Any) -> dict[str, Any]:
         recorded, penalties = cost.of_samples(x, y)
         losses = [recorded["loss"], *(cost.of_samples(x, y)[0]["loss"] for _ in range(network.draws - 1))]
-        found = {**kind.predictions(network, x), "losses": ops.stack(losses, axis=1), "penalties": penalties}
+        arrays = {**kind.predictions(network, x), "losses": ops.stack(losses, axis=1), "penalties": penalties}
         for key, other in further.items():
             others, more = other.of_samples(x, y)
-            found[key] = others["loss"] + more
-        return found
+            arrays[key] = others["loss"] + more
+        return arrays
 
     return Mapped(values, network.evaluated_at_once)
 

@@ -55,9 +55,9 @@ def made(config: Path, names: Sequence[str], out: Path, range_from: str | None =
     loaded = load_document(document)
     if not names:
         raise UserError("--blank: names no key; write the keys that are to be found, such as --blank optimizer,epochs")
-    given = exercise(document, loaded, names)
-    data, source = given.document.data, "the config"
-    predicted = ("expect",) in given.answers
+    assignment = exercise(document, loaded, names)
+    data, source = assignment.document.data, "the config"
+    predicted = ("expect",) in assignment.answers
     if predicted and range_from is not None:
         raise UserError("--range-from: gives the range that --blank expect leaves out; leave out one of them")
     if range_from is not None:
@@ -70,12 +70,12 @@ def made(config: Path, names: Sequence[str], out: Path, range_from: str | None =
         if file.exists():
             raise UserError(f"{file}: exists; it is not overwritten; name another folder with --out")
     text = _head(name, path) + dump(data)
-    said = headline(config)
-    kept = given.without_answers(said)
+    summary = headline(config)
+    redacted_summary = assignment.without_answers(summary)
     return Sheet(
-        path, text, task, name, loaded.experiment.model.kind, loaded.experiment.data.name, kept,
-        any(discloses(said, answer) for answer in given.answers.values()), dict(data.get("about") or {}),
-        _explained(text, path, given), ranges, source, predicted,
+        path, text, task, name, loaded.experiment.model.kind, loaded.experiment.data.name, redacted_summary,
+        any(discloses(summary, answer) for answer in assignment.answers.values()), dict(data.get("about") or {}),
+        _explained(text, path, assignment), ranges, source, predicted,
     )  # fmt: skip
 
 
@@ -86,14 +86,14 @@ def _head(name: str, path: Path) -> str:
     )
 
 
-def _explained(text: str, path: Path, given: Exercise) -> tuple[tuple[str, int, Meaning], ...]:
+def _explained(text: str, path: Path, assignment: Exercise) -> tuple[tuple[str, int, Meaning], ...]:
     """The blanks of the new config in its order: key, line, meaning."""
     document = parse(text, str(path))
-    found = []
+    explanations = []
     for key in blanks(document):
         line = int(document.place(key).rpartition(":")[2])
-        found.append((dotted(key), line, _without_answer(meaning(key, document), given.answers[key])))
-    return tuple(found)
+        explanations.append((dotted(key), line, _without_answer(meaning(key, document), assignment.answers[key])))
+    return tuple(explanations)
 
 
 def _without_answer(about: Meaning, answer: Any) -> Meaning:
@@ -112,14 +112,14 @@ def _range_of(name: str, experiment: Experiment) -> tuple[tuple[str, list[float]
     if study is None:
         run = finished(find(name))
         _require_same_config(run, experiment)
-        metric, found = _measured(run)
+        metric, stats = _measured(run)
         split, _, _ = metric.partition(".")
-        return (metric, expected_range(found, metric)), f"one training: three standard errors of its {split} samples"
+        return (metric, expected_range(stats, metric)), f"one training: three standard errors of its {split} samples"
     for run in member_runs(study):
         _require_same_config(run, experiment)
-    metric, found = _over_members(study)
-    source = f"{found.n} trainings, of which 99 % of further ones would lie in it"
-    return (metric, expected_range(found, metric)), source if found.n > 2 else "few trainings: three standard errors"
+    metric, stats = _over_members(study)
+    source = f"{stats.n} trainings, of which 99 % of further ones would lie in it"
+    return (metric, expected_range(stats, metric)), source if stats.n > 2 else "few trainings: three standard errors"
 
 
 def _require_same_config(run: Run, experiment: Experiment) -> None:
@@ -142,13 +142,13 @@ def _measured(run: Run) -> tuple[str, OverSeeds]:
 def _over_members(study: Study) -> tuple[str, OverSeeds]:
     content = study.read()
     metric = main_metric(content)
-    found = [each for point in points(content) if metric and (each := point.metric(*metric))]
-    if not metric or len(found) != 1:
+    results = [each for point in points(content) if metric and (each := point.metric(*metric))]
+    if not metric or len(results) != 1:
         raise UserError(
-            f"--range-from {study.path}: is a study of {len(found)} measured experiments; expected one trained with "
+            f"--range-from {study.path}: is a study of {len(results)} measured experiments; expected one trained with "
             "several seeds, as `mlphys train CONFIG --seeds 5` makes"
         )
-    return ".".join(metric), found[0]
+    return ".".join(metric), results[0]
 
 
 def require_writable(sheet: Sheet) -> None:

@@ -15,9 +15,9 @@ MOST_ALLOWED = 40  # names; `mlphys list` has them all
 
 def explain(name: str) -> str:
     """All that a name means, as text for the terminal. Raises UserError for one that is not known."""
-    found = look_up(name)
-    parts = ["\n".join(_description(place)) for place in found[:MOST_SHOWN]]
-    if more := found[MOST_SHOWN:]:
+    places = look_up(name)
+    parts = ["\n".join(_description(place)) for place in places[:MOST_SHOWN]]
+    if more := places[MOST_SHOWN:]:
         parts.append("\n".join(_wrapped("also in", ", ".join(dict.fromkeys(_title(place) for place in more)))))
     return "\n\n".join(parts)
 

@@ -33,12 +33,12 @@ def readable(names: Sequence[str]) -> tuple[list[Run], dict[str, str]]:
 
     Without a name the newest finished run. Raises UserError for a single run that cannot be measured.
     """
-    found = [run for name in names or (None,) for run in _named(name)]
-    if len(found) == 1 and len(names) < 2:
-        return [finished(found[0])], {}
+    candidates = [run for name in names or (None,) for run in _named(name)]
+    if len(candidates) == 1 and len(names) < 2:
+        return [finished(candidates[0])], {}
     runs: list[Run] = []
     refused: dict[str, str] = {}
-    for run in found:
+    for run in candidates:
         try:
             _require_readable(run)
             runs.append(run)

@@ -31,9 +31,9 @@ def made(data: str | None, task: str | None, targets: Sequence[str], out: Path |
         require_known("task", [task], list(proposal.TASKS))
     if out is not None:
         atomic.new(out)
-    _, wanted, needs_target = proposal.TASKS[task] if task else (None, None, True)
-    found = look(data, targets, wanted, needs_target)
-    parts = proposal.propose(found, task or proposal.task_of(found))
+    _, target_kind, needs_target = proposal.TASKS[task] if task else (None, None, True)
+    own_data = look(data, targets, target_kind, needs_target)
+    parts = proposal.propose(own_data, task or proposal.task_of(own_data))
     path = out or Path(f"{parts['name']}.yaml")
     atomic.new(path)
     head = (

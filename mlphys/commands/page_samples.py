@@ -71,7 +71,7 @@ def _components(loaded: ResolvedExperiment, train: Array, size: int) -> dict[str
     compared = "reconstructions" in kind.image_output_shapes(loaded.net_input) and not kind.PROJECTS_LINEARLY
     if not compared or size > pca.most(train) or 2 * size * math.prod(train.shape[1:]) > LARGEST_PCA:
         return {}
-    found = pca.fit(train, size)
-    if np.abs(found.mean).max(initial=0) > np.finfo(np.float16).max:
+    components = pca.fit(train, size)
+    if np.abs(components.mean).max(initial=0) > np.finfo(np.float16).max:
         return {}
-    return {"pca_mean": found.mean.astype(np.float16), "pca_components": found.vectors.astype(np.float16)}
+    return {"pca_mean": components.mean.astype(np.float16), "pca_components": components.vectors.astype(np.float16)}

@@ -75,13 +75,15 @@ def predict(
         raise UserError(f"{run.path}: its outputs for these samples are not finite; train it on data of their scale")
     files = tuple(str(path) for path, some in zip(paths, read, strict=True) for _ in some)
     samples = tuple(i for some in read for i in range(len(some)))
-    found = Predictions(files, samples, run.description.classes, x, arrays, tuple(notes), targets=_target_names(run))
+    predictions = Predictions(
+        files, samples, run.description.classes, x, arrays, tuple(notes), targets=_target_names(run)
+    )
     if "probabilities" not in arrays:
-        return found
+        return predictions
     compared = similarity.of(run, x)
     if isinstance(compared, str):
-        return replace(found, notes=(*notes, compared))
-    return replace(found, notes=(*notes, *compared.notes(files)), similarity=compared)
+        return replace(predictions, notes=(*notes, compared))
+    return replace(predictions, notes=(*notes, *compared.notes(files)), similarity=compared)
 
 
 def _target_names(run: Run) -> tuple[str, ...]:
@@ -174,15 +176,15 @@ def as_npz(run: Run, found: Predictions) -> bytes:
     return content.getvalue()
 
 
-def _classes(found: Predictions) -> list[str]:
-    return [found.classes[k] for k in found.arrays["probabilities"].argmax(axis=1)]
+def _classes(predictions: Predictions) -> list[str]:
+    return [predictions.classes[k] for k in predictions.arrays["probabilities"].argmax(axis=1)]
 
 
-def _similarity(found: Predictions) -> dict[str, list[float | None]]:
+def _similarity(predictions: Predictions) -> dict[str, list[float | None]]:
     """How far each sample is from all training samples, and the share of the validation samples that are nearer."""
-    compared = found.similarity
+    compared = predictions.similarity
     if compared is None:
-        return dict.fromkeys(("distance", "farther_than"), [None] * len(found.files))
+        return dict.fromkeys(("distance", "farther_than"), [None] * len(predictions.files))
     columns = {"distance": compared.distances, "farther_than": compared.farther_than}
     return {name: [float(f"{value:.4g}") for value in values] for name, values in columns.items()}
 

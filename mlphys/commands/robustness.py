@@ -69,24 +69,24 @@ def measure(
 def shifts(network: TrainedNetwork, split: Split, amounts: Sequence[int]) -> list[np.ndarray]:
     """The metric of each image, float64 (n,), the mean over shifts to the left, right, up and down."""
     moves = [four_ways(amount) for amount in amounts]
-    found: list[list[np.ndarray]] = [[] for _ in amounts]
+    scores: list[list[np.ndarray]] = [[] for _ in amounts]
     for piece in split.pieces():
-        for of_amount, some in zip(found, moves, strict=True):
+        for of_amount, some in zip(scores, moves, strict=True):
             of_amount.append(
                 np.mean([of_samples(network.predictions(shifted(piece.x, *move)), piece.y) for move in some], axis=0)
             )
-    return [np.concatenate(values) for values in found]
+    return [np.concatenate(values) for values in scores]
 
 
 def noises(network: TrainedNetwork, split: Split, levels: Sequence[float], seed: int) -> list[np.ndarray]:
     """The metric of each sample, float64 (n,), with N(0, level^2) added to each of its values."""
     generators = [rng(seed, "evaluation noise", step) for step in range(len(levels))]
-    found: list[list[np.ndarray]] = [[] for _ in levels]
+    scores: list[list[np.ndarray]] = [[] for _ in levels]
     for piece in split.pieces():
-        for of_level, level, generator in zip(found, levels, generators, strict=True):
+        for of_level, level, generator in zip(scores, levels, generators, strict=True):
             drawn = generator.standard_normal(piece.x.shape, dtype=np.float32)
             of_level.append(of_samples(network.predictions(piece.x + np.float32(level) * drawn), piece.y))
-    return [np.concatenate(values) for values in found]
+    return [np.concatenate(values) for values in scores]
 
 
 def _curve(

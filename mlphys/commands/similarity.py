@@ -57,5 +57,5 @@ def of(run: Run, x: np.ndarray) -> Similarity | str:
         for split, most in ((dataset.train, MOST_KNOWN), (dataset.validation, MOST_CALIBRATION))
     )
     usual = nearest.distances(calibration, known)
-    found = nearest.distances(chunked.read(fitted.apply(x)), known)
-    return Similarity(found, nearest.share_below(found, usual), float(usual.max()), len(usual))
+    distances = nearest.distances(chunked.read(fitted.apply(x)), known)
+    return Similarity(distances, nearest.share_below(distances, usual), float(usual.max()), len(usual))

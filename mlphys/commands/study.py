@@ -64,8 +64,8 @@ class Design:
 
     @property
     def search(self) -> SearchFacts | None:
-        found: SearchFacts | None = self.facts["search"]
-        return found
+        facts: SearchFacts | None = self.facts["search"]
+        return facts
 
     def __len__(self) -> int:
         return self.search.trials if self.search else len(self.members)
@@ -74,8 +74,13 @@ class Design:
 def designed(document: Document, loaded: ResolvedExperiment, request: Request) -> Design:
     """What the request makes of the config. Raises UserError with every config that is wrong."""
     block = loaded.experiment.study or StudyBlock()
-    given = {"grid": dict(request.grid), "seeds": request.seeds, "evaluate": request.evaluate, "search": request.search}
-    block = block.model_copy(update={key: value for key, value in given.items() if value})
+    updates = {
+        "grid": dict(request.grid),
+        "seeds": request.seeds,
+        "evaluate": request.evaluate,
+        "search": request.search,
+    }
+    block = block.model_copy(update={key: value for key, value in updates.items() if value})
     if block.search:
         return _searching(block, document, loaded, request)
     plan = members.plan(block, loaded.experiment, document.name)
@@ -102,16 +107,16 @@ def _searching(block: StudyBlock, document: Document, loaded: ResolvedExperiment
         raise UserError("--shard: each trial of a search depends on those before; leave it out, or use --ray")
     assert block.search
     members.require_number(block.search, document.name, request.many)
-    found = search.requested(block, loaded, document)
+    search_facts = search.requested(block, loaded, document)
     search.require_installed()
-    resolved = members.validated(document, search.corners(found))
+    resolved = members.validated(document, search.corners(search_facts))
     facts: dict[str, Any] = {
         "grid": {},
         "seeds": [],
         "folds": None,
         "evaluated": "validation",
         "chooses": True,
-        "search": found,
+        "search": search_facts,
     }
     return Design(facts, [], resolved)
 

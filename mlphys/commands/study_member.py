@@ -82,20 +82,20 @@ def _why_other_bytes(run: Run, loaded: ResolvedExperiment, threads: int) -> str 
     """Why a training that goes on here may end with other bytes than one that began here; None: it does not."""
     if not run.folder.has("environment.json") or not run.folder.names("checkpoints"):
         return "it had no checkpoint"
-    there = Run(run.path).environment
-    if there.get("cpu") != (here := machine.processor()):
-        return f"its checkpoint was made by another processor, {there.get('cpu')}; here it is {here}"
-    if there.get("threads") != threads:
-        return f"its checkpoint was made with {there.get('threads')} threads; here they are {threads}"
-    versions = {**(there.get("packages") or {}), "mlphys": there.get("mlphys")}
+    environment = Run(run.path).environment
+    if environment.get("cpu") != (processor := machine.processor()):
+        return f"its checkpoint was made by another processor, {environment.get('cpu')}; here it is {processor}"
+    if environment.get("threads") != threads:
+        return f"its checkpoint was made with {environment.get('threads')} threads; here they are {threads}"
+    versions = {**(environment.get("packages") or {}), "mlphys": environment.get("mlphys")}
     for name, version in machine.versions().items():
         if versions.get(name) != version:
             return f"its checkpoint was made with {name} {versions.get(name)}; here it is {version}"
     with machine.using_threads(threads):
         tensorflow.configure(operation_threads(loaded), threads)
-        if there.get("accelerators") != tensorflow.accelerators():
+        if environment.get("accelerators") != tensorflow.accelerators():
             return "its checkpoint was made with other accelerators"
-        return other_steps(there, loaded)
+        return other_steps(environment, loaded)
 
 
 def _finished(run: Run, loaded: ResolvedExperiment, order: Order, report: Report) -> Run:

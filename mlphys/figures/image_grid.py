@@ -103,10 +103,10 @@ def table(images: np.ndarray, rows: Mapping[str, Any], columns: Mapping[str, Any
     `rows` are values for each row of images; `columns` for each column of them, or (rows, columns) for each image.
     """
     line, column, *places = np.indices(images.shape).reshape(images.ndim, -1)
-    found = {name: np.asarray(values)[line].tolist() for name, values in rows.items()}
+    labels = {name: np.asarray(values)[line].tolist() for name, values in rows.items()}
     for name, values in columns.items():
         each = np.broadcast_to(np.asarray(values), images.shape[:2])
-        found[name] = each[line, column].tolist()
+        labels[name] = each[line, column].tolist()
     axes = ("row", "column", "channel") if len(places) == 3 else ("step", "channel")[: len(places)]
     named = dict(zip(axes, (place.tolist() for place in places), strict=True))
-    return {**found, **named, "value": list(images.ravel())}
+    return {**labels, **named, "value": list(images.ravel())}

@@ -24,11 +24,11 @@ CELL, LINE = 0.95, 0.36  # inches
 
 def names(run: RunView) -> tuple[str, ...]:
     """The features' names, if a sample is a few numbers, each by itself, and no curve."""
-    found = tuple(run.config.data.feature_names())
+    feature_names = tuple(run.config.data.feature_names())
     shape = tuple(run.data["shape"])
-    if not found and len(shape) == 1 and shape[0] <= len(UNNAMED):
+    if not feature_names and len(shape) == 1 and shape[0] <= len(UNNAMED):
         return UNNAMED[: shape[0]]  # a line through two or three numbers would say nothing
-    return found if len(found) <= MOST_NAMED else ()
+    return feature_names if len(feature_names) <= MOST_NAMED else ()
 
 
 def of_plane(run: RunView) -> tuple[str, str]:
@@ -49,8 +49,8 @@ def figure(
 ) -> Figure:
     """A table of `values` (rows, features), each cell colored by `scaled`."""
     width = max(1.6 + CELL * len(features) + 0.09 * max(map(len, labels)), 9)
-    made = theme.figure(width, LINE * len(values) + 2.2, title, caption)
-    axes = made.subplots()
+    fig = theme.figure(width, LINE * len(values) + 2.2, title, caption)
+    axes = fig.subplots()
     image = axes.imshow(scaled, cmap=theme.SIGNED, vmin=-LIMIT, vmax=LIMIT, aspect="auto")
     for (row, column), value in np.ndenumerate(values):
         ink = "white" if abs(scaled[row, column]) > 0.6 * LIMIT else theme.INK
@@ -61,5 +61,5 @@ def figure(
     axes.set_xticks(range(len(features)), [theme.short(name, 20) for name in features], fontsize=12, **turned)
     axes.tick_params(length=0, top=False, labeltop=True, labelbottom=False)
     axes.spines[:].set_visible(False)
-    made.colorbar(image, ax=axes, label="standard deviations", shrink=min(1.0, 2.5 / (LINE * len(values) + 0.5)))
-    return made
+    fig.colorbar(image, ax=axes, label="standard deviations", shrink=min(1.0, 2.5 / (LINE * len(values) + 0.5)))
+    return fig

@@ -93,12 +93,12 @@ def figure(width: float, height: float, title: str, caption: str = "") -> Figure
     if not drawn.titles:
         height = max(height - TITLE, height / 2)
     across = drawn.canvas(width)
-    made = _shown_by_notebooks()(figsize=(across, height * across / width), layout="constrained")
+    fig = _shown_by_notebooks()(figsize=(across, height * across / width), layout="constrained")
     if drawn.titles:
-        made.suptitle(textwrap.fill(title, int(6 * across)), x=0.01, ha="left")
+        fig.suptitle(textwrap.fill(title, int(6 * across)), x=0.01, ha="left")
         if caption:
-            made.supxlabel(textwrap.fill(caption, int(10 * across)), x=0.01, ha="left", color=GREY)
-    return made
+            fig.supxlabel(textwrap.fill(caption, int(10 * across)), x=0.01, ha="left", color=GREY)
+    return fig
 
 
 def row(
@@ -110,11 +110,11 @@ def row(
     """
     across = style().across(panels, width / panels)
     down = math.ceil(panels / across)
-    made = figure(width * across / panels, height * down, title, caption)
-    axes = made.subplots(down, across, squeeze=False, **settings).ravel()
+    fig = figure(width * across / panels, height * down, title, caption)
+    axes = fig.subplots(down, across, squeeze=False, **settings).ravel()
     for empty in axes[panels:]:
         empty.remove()
-    return made, list(axes[:panels])
+    return fig, list(axes[:panels])
 
 
 @functools.cache

@@ -97,14 +97,14 @@ def chosen(loaded: ResolvedView, number: int | None, smallest: int) -> ImageLaye
     layers = {layer.number: layer for layer in _of(loaded)}
     if not layers:
         raise NotApplicable("it has no convolution, and no dense layer that sees an image")
-    found = layers.get(min(layers) if number is None else number)
-    if found is None:
+    image_layer = layers.get(min(layers) if number is None else number)
+    if image_layer is None:
         known = ", ".join(map(str, sorted(layers)))
         raise NotApplicable(f"the weights of layer {number} are no images; there are those of {known}")
-    if min(found.size[2:]) < smallest:
-        size = text(found.size[2:])
+    if min(image_layer.size[2:]) < smallest:
+        size = text(image_layer.size[2:])
         raise NotApplicable(f"{size} weights a filter are too few; it takes {smallest} x {smallest} and more")
-    return found
+    return image_layer
 
 
 def _of(loaded: ResolvedView) -> Iterator[ImageLayer]:

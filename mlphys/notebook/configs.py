@@ -24,22 +24,22 @@ NAMELESS = "experiment"  # the name of one that has none
 
 def document(config: Config, overrides: Mapping[str, Any], seed: int | None = None) -> Document:
     """The config with its overrides, by dotted keys. Raises UserError for what is no config, or no plain data."""
-    given = [*as_texts(overrides), *as_texts({} if seed is None else {"seed": seed})]
+    all_overrides = [*as_texts(overrides), *as_texts({} if seed is None else {"seed": seed})]
     if isinstance(config, Mapping):
-        return overridden(Document({"name": NAMELESS, **plain(config, IN_A_DICT)}, IN_A_DICT, {}), given)
+        return overridden(Document({"name": NAMELESS, **plain(config, IN_A_DICT)}, IN_A_DICT, {}), all_overrides)
     if not isinstance(config, str | os.PathLike):
         raise UserError(
             f"config: expected a file, the name of a shipped config, or a dict; received {type(config).__name__}"
         )
-    return overridden_document(config_path(Path(config)), given)
+    return overridden_document(config_path(Path(config)), all_overrides)
 
 
 def config_path(name: Path) -> Path:
     """The file that is meant. A shipped name means the shipped config, also where a run has this name: a cell that is
     run twice trains the same twice.
     """
-    found = config_file(name)
-    return (shipped() | shipped_studies()).get(str(name), found) if is_of_run(found) else found
+    path = config_file(name)
+    return (shipped() | shipped_studies()).get(str(name), path) if is_of_run(path) else path
 
 
 def as_texts(overrides: Mapping[str, Any]) -> list[str]:

@@ -57,10 +57,10 @@ class CellBar(Silence):
 
 def _different(row: Mapping[str, Any]) -> dict[str, float]:
     """The first quantities that differ, on validation where there is one: the loss of an autoencoder has two names."""
-    there = {name: row[name] for name in quantities(row) if row[name] is not None}
-    validation = {name: value for name, value in there.items() if name.startswith("validation_")}
-    once = {value: name for name, value in reversed((validation or there).items())}
-    return {name: value for name, value in (validation or there).items() if once[value] == name}
+    values = {name: row[name] for name in quantities(row) if row[name] is not None}
+    validation = {name: value for name, value in values.items() if name.startswith("validation_")}
+    once = {value: name for name, value in reversed((validation or values).items())}
+    return {name: value for name, value in (validation or values).items() if once[value] == name}
 
 
 class StudyCell(Counts):

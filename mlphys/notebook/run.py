@@ -43,12 +43,12 @@ def load_run(run: str | os.PathLike[str] | None = None, data: str | os.PathLike[
     imported by what needs the network. Raises UserError where there is no such run.
     """
     try:
-        found = runs.find(None if run is None else os.fspath(run))
+        stored_run = runs.find(None if run is None else os.fspath(run))
     except UserError:
         if run is not None and (study := located(os.fspath(run))):
             raise UserError(f"{study.path}: is a study of many runs; mlphys.load_study opens it") from None
         raise
-    return Run(found.path, data)
+    return Run(stored_run.path, data)
 
 
 class Run:
@@ -126,10 +126,10 @@ class Run:
         UserError for a split that was not measured.
         """
         require_known("split", [split], SPLITS)
-        found = self._run.predictions(split)
-        if found is None:
+        predictions = self._run.predictions(split)
+        if predictions is None:
             raise UserError(f"{self.path}: has no predictions on {split}; run.evaluate({split!r}) makes them")
-        return found
+        return predictions
 
     def evaluate(self, split: str = "test") -> dict[str, Any]:
         """Measure the network on a split, keep metrics and predictions in the run, and return the metrics.
@@ -206,11 +206,11 @@ class Run:
         Raises UserError for a layer that is not there.
         """
         names = dict(zip(_short_names(self.layers), self.layers, strict=True))
-        found = names.get(name, name)
-        if found not in self.layers:
-            there = f"; there are {', '.join(names)}" if names else f"; kind: {self._kind} has no layers"
-            raise UserError(f"{self.path}: no layer is called {quoted(name)}{there}{suggestion(name, names)}")
-        return self._trained.layer(found, self._samples(x))
+        layer_name = names.get(name, name)
+        if layer_name not in self.layers:
+            hint = f"; there are {', '.join(names)}" if names else f"; kind: {self._kind} has no layers"
+            raise UserError(f"{self.path}: no layer is called {quoted(name)}{hint}{suggestion(name, names)}")
+        return self._trained.layer(layer_name, self._samples(x))
 
     def plot(self, name: str) -> Figure:
         """The first picture of a plot as matplotlib's Figure; `mlphys list plots` describes all of them.
@@ -282,8 +282,8 @@ class Run:
     def _keras(self, part: str) -> keras.Model:
         models = self._trained.network.keras_models()
         if part not in models:
-            there = f"; there is {', '.join(models)}" if models else "; weights has its arrays"
-            raise UserError(f"{self.path}: kind: {self._kind} has no Keras model as {part}{there}")
+            hint = f"; there is {', '.join(models)}" if models else "; weights has its arrays"
+            raise UserError(f"{self.path}: kind: {self._kind} has no Keras model as {part}{hint}")
         return models[part]
 
     def _samples(self, x: np.ndarray) -> np.ndarray:
@@ -298,12 +298,12 @@ class Run:
 
 def laid_out(pictures: Iterable[Picture]) -> dict[str, Figure]:
     """The figures by name, with the layout and the ticks that the theme gives them; call within theme.applied()."""
-    found = {}
+    figures = {}
     for picture in pictures:
         picture.figure.draw_without_rendering()
         picture.figure.set_layout_engine("none")
-        found[picture.name] = picture.figure
-    return found
+        figures[picture.name] = picture.figure
+    return figures
 
 
 def _short_names(names: list[str]) -> list[str]:

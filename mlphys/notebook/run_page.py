@@ -58,8 +58,8 @@ def main_numbers(run: Run, baselines: bool = False) -> list[str]:
 
 
 def _baselines(name: str, metrics: Mapping[str, Any]) -> list[str]:
-    there = [other for other in numbers.BASELINES.get(name, ()) if isinstance(metrics.get(other), int | float)]
-    return [f"{BASELINES[other]}: {rounded(metrics[other], metrics.get(f'{other}_stderr'))}" for other in there]
+    baselines = [other for other in numbers.BASELINES.get(name, ()) if isinstance(metrics.get(other), int | float)]
+    return [f"{BASELINES[other]}: {rounded(metrics[other], metrics.get(f'{other}_stderr'))}" for other in baselines]
 
 
 def _curves(history: Sequence[Mapping[str, Any]]) -> list[Html]:

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 def load_study(study: str | os.PathLike[str]) -> Study:
     """The study at a path, or of a name under `runs/`. Raises UserError where there is none."""
-    found = located(os.fspath(study))
-    if found is None:
+    folder = located(os.fspath(study))
+    if folder is None:
         raise UserError(f"{os.fspath(study)}: no such study; mlphys.sweep makes one; load_run opens a single run")
-    found.read()
-    return Study(found.path)
+    folder.read()
+    return Study(folder.path)
 
 
 class Study:
@@ -64,11 +64,11 @@ class Study:
         split, metric = measured
         rows = []
         for point in points.points(content):
-            if found := point.metric(split, metric):
+            if stats := point.metric(split, metric):
                 overrides = point.records[0].overrides
                 values = {key: overrides[key] for key in point.labels}
-                numbers = {"n": found.n, "mean": found.mean, "stdev": found.stdev, "stderr": found.stderr}
-                rows.append({**values, "split": split, "metric": metric, **numbers, "sampling": found.sampling})
+                numbers = {"n": stats.n, "mean": stats.mean, "stdev": stats.stdev, "stderr": stats.stderr}
+                rows.append({**values, "split": split, "metric": metric, **numbers, "sampling": stats.sampling})
         return rows
 
     def plot(self) -> Figure:

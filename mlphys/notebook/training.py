@@ -108,12 +108,12 @@ def resume(
         if overrides or threads:
             raise UserError(f"{path}: is a study, which keeps its settings; leave overrides and threads out")
         return _resumed(study, quiet)
-    found = runs.find(path)
-    given = threads or found.threads
-    _note_other_threads(found.loaded, None if given == machine.cores() else given, quiet)
+    stored_run = runs.find(path)
+    thread_count = threads or stored_run.threads
+    _note_other_threads(stored_run.loaded, None if thread_count == machine.cores() else thread_count, quiet)
     with _interruptible():
-        resume_run(found, configs.as_texts(overrides), progress.reporter(quiet), _say(quiet), threads)
-    return Run(found.path)
+        resume_run(stored_run, configs.as_texts(overrides), progress.reporter(quiet), _say(quiet), threads)
+    return Run(stored_run.path)
 
 
 def sweep(

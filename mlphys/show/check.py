@@ -29,7 +29,7 @@ def check_table(found: Any) -> str:
         parts.append(_beside_published(found))
     if found.differing:
         parts.append("\n".join(_differs(path, keys) for path, keys in found.differing.items()))
-    if others := [line for path, kept in found.provenance.items() for line in _others(path, kept)]:
+    if others := [line for path, origin in found.provenance.items() for line in _others(path, origin)]:
         parts.append("\n".join(others))
     if found.unreadable:
         parts.append("\n".join(f"{path}: cannot be measured: {why}" for path, why in found.unreadable.items()))
@@ -58,20 +58,20 @@ def _differs(path: str, keys: Sequence[str]) -> str:
     return f"{path}: its config differs in {', '.join(keys[:MOST_KEYS])}{more}"
 
 
-def _beside_published(found: Any) -> str:
+def _beside_published(checked: Any) -> str:
     rows = [
         [
             str(row.runs[0].path) if len(row.runs) == 1 else f"{row.runs[0].config.name}, {row.found.n} seeds",
             row.metric, rounded(row.found.mean, row.found.stderr), row.published.text(), _pull(row),
             "; ".join(text for text in (row.published.source, row.published.remark) if text),
         ]
-        for row in found.published
+        for row in checked.published
     ]  # fmt: skip
     lines = [table(["run", "metric", "measured", "published", "pull", "source"], rows)]
     lines.append(
         "measured: mean over seeds +- s / sqrt(n); pull: the deviation in standard deviations, from 3 seeds on"
     )
-    if total := found.chi_squared():
+    if total := checked.chi_squared():
         lines.append(f"chi^2 of the pulls {total[0]:.2f} with {total[2]} degrees of freedom: p = {total[1]:.2g}")
     return "\n".join(lines)
 

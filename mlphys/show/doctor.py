@@ -12,8 +12,8 @@ def findings(checks: Sequence[Any]) -> str:
     """What is found, part by part, and then what is wrong."""
     lines = ["```"]
     for check in checks:
-        found = [*check.lines, *([f"PROBLEM: {check.problem}"] if check.problem else [])]
-        lines += [f"{check.name if i == 0 else '':{WIDTH}}{line}" for i, line in enumerate(found)]
+        check_lines = [*check.lines, *([f"PROBLEM: {check.problem}"] if check.problem else [])]
+        lines += [f"{check.name if i == 0 else '':{WIDTH}}{line}" for i, line in enumerate(check_lines)]
     problems = [check.name for check in checks if check.problem]
     lines += ["```", f"problems: {', '.join(problems) or 'none'}"]
     return "\n".join(lines)

@@ -72,8 +72,8 @@ def remarks_on(run: Any, metrics: Mapping[str, Any]) -> list[str]:
 
 def evaluated_other(run: Any, other: Any, metrics: Mapping[str, Any]) -> str:
     """The metrics on another labelled set, and where they are kept."""
-    kept = f"not the run's own data; numbers in {run.path / 'analysis' / other.name}.json"
-    return "\n".join([*other.notes, evaluated(run, str(other.path), metrics).rstrip("\n"), kept])
+    note = f"not the run's own data; numbers in {run.path / 'analysis' / other.name}.json"
+    return "\n".join([*other.notes, evaluated(run, str(other.path), metrics).rstrip("\n"), note])
 
 
 def changed(curves: Mapping[str, Mapping[str, Any]]) -> str:

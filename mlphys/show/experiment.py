@@ -66,8 +66,8 @@ def _pretrained(loaded: ResolvedExperiment) -> Iterable[str]:
 
 
 def _optimizer(loaded: ResolvedExperiment) -> str:
-    ((name, given),) = loaded.experiment.training.model_dump()["optimizer"].items()
-    return f"{name} " + ", ".join(f"{key} {flow(value)}" for key, value in given.items() if value is not None)
+    ((name, settings),) = loaded.experiment.training.model_dump()["optimizer"].items()
+    return f"{name} " + ", ".join(f"{key} {flow(value)}" for key, value in settings.items() if value is not None)
 
 
 def differing(differences: Sequence[tuple[str, Any, Any]]) -> str:

@@ -64,14 +64,14 @@ def combined() -> str:
     """Which cost terms of an autoencoder can be combined, and why others cannot."""
     from mlphys.config.combinations import TERMS, refused
 
-    found, names = refused(), list(TERMS)
-    found |= {(second, first): why for (first, second), why in found.items()}
+    refusals, names = refused(), list(TERMS)
+    refusals |= {(second, first): why for (first, second), why in refusals.items()}
     rows = [
-        [name, *("" if (name, other) not in found else "no" if found[name, other] else "yes" for other in names)]
+        [name, *("" if (name, other) not in refusals else "no" if refusals[name, other] else "yes" for other in names)]
         for name in names
     ]
     reasons = dict.fromkeys(
-        f"{a}, {b}: {why}" for (a, b), why in found.items() if why and names.index(a) < names.index(b)
+        f"{a}, {b}: {why}" for (a, b), why in refusals.items() if why and names.index(a) < names.index(b)
     )
     return "\n".join([table(["autoencoder", *names], rows), "", *reasons])
 
