@@ -25,7 +25,7 @@ def combined(crossings: Mapping[int, Sequence[Crossing | None]], exact: float, n
     The error of a length is that of the mean over its nets: their standard deviation, at least the bootstrap's error
     of one, over the square root of their number. Raises NotApplicable for fewer than two lengths, or one without error.
     """
-    rows = [_row(length, found) for length, found in sorted(crossings.items()) if any(found)]
+    rows = [_row(length, per_net) for length, per_net in sorted(crossings.items()) if any(per_net)]
     if len(rows) < 2:
         raise NotApplicable(f"T(L) of {len(rows)} lengths L gives no limit; it takes nets of at least two data.size")
     if sharp := [row["length"] for row in rows if not row["stderr"]]:
@@ -43,7 +43,7 @@ def combined(crossings: Mapping[int, Sequence[Crossing | None]], exact: float, n
         "chi2": fit.chi2, "degrees_of_freedom": fit.freedom, "scale": fit.scale,
         "deviation_percent": 100 * (fit.critical / exact - 1), "pull": pull,
     }  # fmt: skip
-    without = sum(1 for found in crossings.values() for one in found if one is None)
+    without = sum(1 for per_net in crossings.values() for one in per_net if one is None)
     left_out = f"; {without} nets whose output does not cross are left out" if without else ""
     scaled = f", errors times {fit.scale:.2f}" if fit.scale > 1 else ""
     quality = f" (chi^2 {fit.chi2:.2g} of {fit.freedom}{scaled})" if fit.freedom else ""
@@ -55,8 +55,8 @@ def combined(crossings: Mapping[int, Sequence[Crossing | None]], exact: float, n
     return AnalysisResult(numbers, summary, [_picture(numbers, fit)])
 
 
-def _row(length: int, found: Sequence[Crossing | None]) -> dict[str, Any]:
-    known = [crossing for crossing in found if crossing is not None]
+def _row(length: int, crossings: Sequence[Crossing | None]) -> dict[str, Any]:
+    known = [crossing for crossing in crossings if crossing is not None]
     over = over_seeds(*zip(*known, strict=True))
     spread = max(over.stdev or 0.0, over.sampling or 0.0)
     return {"length": length, "nets": over.n, "temperature": over.mean, "stderr": spread / math.sqrt(over.n)}
@@ -69,7 +69,7 @@ def _correction(nu: float) -> str:
 def _picture(numbers: Mapping[str, Any], fit: Extrapolation) -> Picture:
     rows, nu, exact = numbers["lengths"], numbers["nu"], numbers["exact"]
     table = {key: [row[key] for row in rows] for key in ("length", "nets", "temperature", "stderr")}
-    found = theme.measured(fit.critical, fit.stderr)
+    critical = theme.measured(fit.critical, fit.stderr)
     caption = f"T(L) = T_c + {_correction(nu)}; bars are standard errors of the mean over nets"
     figure = theme.figure(8, 5.4, "finite-size scaling of the transition", caption)
     axes = figure.subplots()
@@ -79,7 +79,7 @@ def _picture(numbers: Mapping[str, Any], fit: Extrapolation) -> Picture:
     axes.plot(reach, fit.critical + fit.slope * reach, color=theme.BLUE, linewidth=2)
     axes.errorbar(inverse, table["temperature"], table["stderr"], color=theme.BLUE, marker="o", linestyle="", capsize=5)
     style: dict[str, Any] = {"color": theme.VERMILLION, "marker": "D", "capsize": 5, "linestyle": ""}
-    axes.errorbar([0], [fit.critical], [fit.stderr], label=f"L → ∞: {found}", clip_on=False, zorder=4, **style)
+    axes.errorbar([0], [fit.critical], [fit.stderr], label=f"L → ∞: {critical}", clip_on=False, zorder=4, **style)
     for place, length, value in zip(inverse, table["length"], table["temperature"], strict=True):
         axes.annotate(f"L = {length}", (place, value), (8, -14), textcoords="offset points", color=theme.GREY)
     label = _correction(nu).removeprefix("a ").replace("/ L", "1 / L")

@@ -48,11 +48,11 @@ class Activations(SampledAnalysis):
         rows = [row for row in run.rows if not (isinstance(row.layer, Flatten | Reshape) or row.layer.only_in_training)]
         for narrow in (False, True):  # first pass: the range of the histogram
             for start in range(0, len(some), at_once):
-                found = run.trained.layers(some.x[start : start + at_once])
+                layer_outputs = run.trained.layers(some.x[start : start + at_once])
                 for row in rows:
-                    if row.name in found:
+                    if row.name in layer_outputs:
                         outputs = gathered.setdefault(row.name, Outputs(row))
-                        outputs.count(found[row.name]) if narrow else outputs.see(found[row.name])
+                        outputs.count(layer_outputs[row.name]) if narrow else outputs.see(layer_outputs[row.name])
         if not gathered:
             raise NotApplicable("no layer of it gives outputs of its own")
         layers = {name: outputs.numbers() for name, outputs in gathered.items()}
@@ -99,7 +99,7 @@ class Outputs:
 
     def numbers(self) -> dict[str, Any]:
         means, squares = np.concatenate(self._means), np.concatenate(self._squares)
-        found: dict[str, Any] = {
+        statistics: dict[str, Any] = {
             "mean": float(means.mean()),
             "mean_stderr": mean_stderr(means),
             "std": math.sqrt(max(0.0, squares.mean() - means.mean() ** 2)),
@@ -107,11 +107,11 @@ class Outputs:
         }
         if self.kind:
             saturated = np.concatenate(self._saturated)
-            found |= {"activation": self.kind, "saturated": float(saturated.mean())}
-            found["saturated_stderr"] = mean_stderr(saturated)
+            statistics |= {"activation": self.kind, "saturated": float(saturated.mean())}
+            statistics["saturated_stderr"] = mean_stderr(saturated)
         if self.kind == "relu":
-            found |= {"units": len(self._alive), "dead_units": int((~self._alive).sum())}
-        return found
+            statistics |= {"units": len(self._alive), "dead_units": int((~self._alive).sum())}
+        return statistics
 
 
 def _summary(layers: dict[str, Any]) -> str:

@@ -84,19 +84,19 @@ class ConvolutionTheorem(SampledAnalysis):
 
 def _chosen(rows: Any, number: int | None) -> tuple[int, Row]:
     """Number and row of a convolution of stride 1. Raises NotApplicable."""
-    found = {i: row for i, row in enumerate(rows) if isinstance(row.layer, Conv2D | FixedConv2D)}
-    if not found:
+    convolutions = {i: row for i, row in enumerate(rows) if isinstance(row.layer, Conv2D | FixedConv2D)}
+    if not convolutions:
         raise NotApplicable("it has no layer Conv2D or FixedConv2D")
-    number = min(found) if number is None else number
-    if number not in found:
-        known = ", ".join(map(str, found))
+    number = min(convolutions) if number is None else number
+    if number not in convolutions:
+        known = ", ".join(map(str, convolutions))
         raise NotApplicable(f"layer {number} is no convolution; those with the numbers {known} are")
-    layer = found[number].layer
+    layer = convolutions[number].layer
     if layer.strides != (1, 1) or getattr(layer, "dilation_rate", (1, 1)) != (1, 1):
         raise NotApplicable("the theorem is of convolutions with strides and dilation_rate 1; name another layer")
-    if number and rows[number - 1].output_shape != found[number].input_shape:
+    if number and rows[number - 1].output_shape != convolutions[number].input_shape:
         raise NotApplicable(f"the input of layer {number} is not the output of the layer before; name another layer")
-    return number, found[number]
+    return number, convolutions[number]
 
 
 def direct_sum(x: np.ndarray, kernel: np.ndarray, same: bool) -> np.ndarray:
@@ -112,11 +112,11 @@ def by_transforms(x: np.ndarray, kernel: np.ndarray, same: bool) -> np.ndarray:
     """The same by F^-1[F[x] F[K]*], summed over channels."""
     sides = tuple(n + k - 1 for n, k in zip(x.shape[1:3], kernel.shape[:2], strict=True))
     product = np.einsum("nuvc,uvcf->nuvf", np.fft.rfft2(x, sides, (1, 2)), np.fft.rfft2(kernel, sides, (0, 1)).conj())
-    found = np.fft.irfft2(product, sides, (1, 2))
+    outputs = np.fft.irfft2(product, sides, (1, 2))
     for axis, (n, k) in enumerate(zip(x.shape[1:3], kernel.shape[:2], strict=True), 1):
         first, count = (-((k - 1) // 2), n) if same else (0, n - k + 1)
-        found = found.take(np.arange(first, first + count), axis, mode="wrap")
-    return found
+        outputs = outputs.take(np.arange(first, first + count), axis, mode="wrap")
+    return outputs
 
 
 def _figure(

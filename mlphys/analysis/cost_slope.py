@@ -51,11 +51,11 @@ class CostSlope(SampledAnalysis):
         nets = {"initial": run.trained.with_weights(run.initial), "trained": run.trained}
         z = run.trained.to_points(some.x)
         numbers: dict[str, Any] = {"split": split, "samples": len(z), "classes": len(run.data["classes"])}
-        found = {}
+        slopes_by_net = {}
         for when, net in nets.items():
-            found[when] = slopes(scores(run, net)(z), some.y)
-            numbers[when] = _numbers(found[when])
-        return AnalysisResult(numbers, _summary(numbers), [_picture(run.name, numbers, found)])
+            slopes_by_net[when] = slopes(scores(run, net)(z), some.y)
+            numbers[when] = _numbers(slopes_by_net[when])
+        return AnalysisResult(numbers, _summary(numbers), [_picture(run.name, numbers, slopes_by_net)])
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -76,9 +76,9 @@ def slopes(scores: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
     return {"z": z, "p": p, "cross_entropy": -wrong, "quadratic": -2 * p * (wrong**2 + rest)}
 
 
-def _numbers(found: dict[str, np.ndarray]) -> dict[str, Any]:
-    values = {"probability": found["p"], "saturated": (found["p"] < WRONG).astype(float)}
-    values |= {cost: np.abs(found[cost]) for cost in COSTS}
+def _numbers(per_sample: dict[str, np.ndarray]) -> dict[str, Any]:
+    values = {"probability": per_sample["p"], "saturated": (per_sample["p"] < WRONG).astype(float)}
+    values |= {cost: np.abs(per_sample[cost]) for cost in COSTS}
     numbers: dict[str, Any] = {}
     for name, column in values.items():
         numbers |= {name: float(column.mean()), f"{name}_stderr": mean_stderr(column)}
@@ -96,18 +96,18 @@ def _summary(numbers: dict[str, Any]) -> str:
     return f"{'; '.join(parts)}; {numbers['samples']} {numbers['split']} samples"
 
 
-def _picture(name: str, numbers: dict[str, Any], found: dict[str, dict[str, np.ndarray]]) -> Picture:
+def _picture(name: str, numbers: dict[str, Any], slopes_by_net: dict[str, dict[str, np.ndarray]]) -> Picture:
     caption = (
         f"each dot one of {numbers['samples']:,} {numbers['split']} samples, at most {SHOWN} drawn; z is by how much "
         "the score of its class exceeds those of all others, p = 1 / (1 + e⁻ᶻ); shaded: between one wrong class that "
         "has all the rest of the probability and wrong ones that share it"
     )
     figure, panels = theme.row(2, 14.5, 5.6, f"{name}: what a step learns from a sample", caption, sharey=True)
-    every = np.concatenate([values["z"] for values in found.values()])
+    every = np.concatenate([values["z"] for values in slopes_by_net.values()])
     low, high = min(-6.0, float(every.min())), max(6.0, float(every.max()))
     z = np.linspace(low, high, 400)
     p, q, classes = 1 / (1 + np.exp(-z)), 1 / (1 + np.exp(z)), numbers["classes"]
-    for axes, (when, values) in zip(panels, found.items(), strict=True):
+    for axes, (when, values) in zip(panels, slopes_by_net.items(), strict=True):
         axes.plot(z, -q, color=theme.BLUE, linewidth=1.5, label=f"cross-entropy, {COSTS['cross_entropy']}")
         axes.fill_between(
             z, -4 * p * q**2, -2 * p * q**2 * classes / (classes - 1), color=theme.VERMILLION, alpha=0.3, linewidth=1,
@@ -123,6 +123,6 @@ def _picture(name: str, numbers: dict[str, Any], found: dict[str, dict[str, np.n
     panels[0].set_ylabel("dC/dz")
     figure.legend(*panels[1].get_legend_handles_labels(), loc="outside right upper")
     columns = ("z", "p", *COSTS)
-    table: dict[str, list[Any]] = {"weights": [when for when in found for _ in found[when]["z"]]}
-    table |= {key: np.concatenate([values[key] for values in found.values()]).tolist() for key in columns}
+    table: dict[str, list[Any]] = {"weights": [when for when in slopes_by_net for _ in slopes_by_net[when]["z"]]}
+    table |= {key: np.concatenate([values[key] for values in slopes_by_net.values()]).tolist() for key in columns}
     return Picture("cost_slope", figure, table)

@@ -54,7 +54,7 @@ class DenoisingIsContraction(SampledAnalysis):
         norms = net.output("reconstructions").jacobians(z, _squared_norms)
         bends = net.output("reconstructions").laplacians(z, r - z).astype(np.float64)
         noisy = [_noisy(net, z, s, self.draws, run.config.seed) for s in noise]
-        rows = [_row(s, found, clean, norms, bends) for s, found in zip(noise, noisy, strict=True)]
+        rows = [_row(s, errors, clean, norms, bends) for s, errors in zip(noise, noisy, strict=True)]
         numbers: dict[str, Any] = {
             "split": split,
             "samples": len(z),

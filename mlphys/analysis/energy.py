@@ -142,14 +142,14 @@ def _gradient_errors(run: RunView, net: Net, z: np.ndarray) -> np.ndarray:
     from mlphys.networks.autodiff import gradient
 
     r = run.trained.output("reconstructions")(z)
-    found = []
+    errors = []
     for start in range(0, len(z), AT_ONCE):
-        x, given = (values[start : start + AT_ONCE].astype(np.float64) for values in (z, r))
+        x, reconstruction = (values[start : start + AT_ONCE].astype(np.float64) for values in (z, r))
         force = -gradient(net.energy, x)
-        expected = given if net.output == "sigmoid" else given - x
-        reached = np.exp(-np.logaddexp(0, -force)) if net.output == "sigmoid" else force
-        found.append(relative(reached - expected, expected))
-    return np.concatenate(found)
+        expected = reconstruction if net.output == "sigmoid" else reconstruction - x
+        actual = np.exp(-np.logaddexp(0, -force)) if net.output == "sigmoid" else force
+        errors.append(relative(actual - expected, expected))
+    return np.concatenate(errors)
 
 
 def _above(values: np.ndarray, others: np.ndarray) -> float:
@@ -167,17 +167,17 @@ def _summary(values: np.ndarray) -> dict[str, Any]:
 
 
 def _picture(
-    run: RunView, of: tuple[str, Output], found: np.ndarray, shuffled: np.ndarray, labels: np.ndarray
+    run: RunView, of: tuple[str, Output], sample_energies: np.ndarray, shuffled: np.ndarray, labels: np.ndarray
 ) -> Picture:
     """A histogram for each class and one for shuffled values, each scaled to its maximum."""
-    (split, output), below = of, 1 - _above(found, shuffled)
+    (split, output), below = of, 1 - _above(sample_energies, shuffled)
     formula, field = (text.replace("-", "−").replace("^2", "²") for text in FORMULAS[output])
     names = [theme.short(name) for name in run.data["classes"]] or ["samples"]
-    rows = {name: found[labels == k] for k, name in enumerate(names)} | {SHUFFLED: shuffled}
-    edges = np.histogram_bin_edges(np.concatenate([found, shuffled]), BINS)
+    rows = {name: sample_energies[labels == k] for k, name in enumerate(names)} | {SHUFFLED: shuffled}
+    edges = np.histogram_bin_edges(np.concatenate([sample_energies, shuffled]), BINS)
     caption = (
-        f"{len(found):,} {split} samples, each row at its own height; the sign of physics, −∇E = {field}: low is "
-        f"plausible (the lecture's has the opposite sign); H' is the activation, "
+        f"{len(sample_energies):,} {split} samples, each row at its own height; the sign of physics, −∇E = {field}: "
+        f"low is plausible (the lecture's has the opposite sign); H' is the activation, "
         f"{run.config.model.energy_form().activation}; {SHUFFLED}: every value from another sample; a sample has the "
         f"lower energy in {100 * below:.1f} % of pairs"
     )
@@ -196,8 +196,8 @@ def _picture(
     axes.set(xlabel=f"energy E(x) = {formula}", ylim=(0.95 - len(rows), 1))
     classes = run.data["classes"] or [""]
     table = {
-        "what": ["sample"] * len(found) + [SHUFFLED] * len(shuffled),
+        "what": ["sample"] * len(sample_energies) + [SHUFFLED] * len(shuffled),
         "label": [*(classes[label] for label in labels), *[""] * len(shuffled)],
-        "energy": [*found, *shuffled],
+        "energy": [*sample_energies, *shuffled],
     }
     return Picture("energy", figure, table)

@@ -48,7 +48,9 @@ class Ensemble(Analysis):
             raise NotApplicable(f"its {split} split was not evaluated; `mlphys evaluate {run.path} --split {split}`")
         name = "probabilities" if "probabilities" in own else "outputs"
         nets = [
-            found for member in run.study() if (found := _predicted(member, split, name, own["labels"])) is not None
+            predictions
+            for member in run.study()
+            if (predictions := _predicted(member, split, name, own["labels"])) is not None
         ]
         if len(nets) < 2:
             raise NotApplicable(
@@ -75,12 +77,12 @@ class Ensemble(Analysis):
 def _predicted(run: RunView, split: str, name: str, labels: np.ndarray) -> np.ndarray | None:
     """The predictions of a run; None if it has none of the same samples, or is damaged."""
     try:
-        found = run.predictions(split) if run.status["state"] == "done" else None
+        predictions = run.predictions(split) if run.status["state"] == "done" else None
     except UserError:
         return None
-    if found is None or name not in found or not np.array_equal(found["labels"], labels):
+    if predictions is None or name not in predictions or not np.array_equal(predictions["labels"], labels):
         return None
-    return found[name]
+    return predictions[name]
 
 
 def _of_classes(
@@ -94,7 +96,7 @@ def _of_classes(
     calibration = [
         reliability.calibration_error(one.max(axis=1), right, counted) for one, right in zip(stacked, hits, strict=True)
     ]
-    found = {
+    results = {
         **numbers, "metric": "nll",
         **_compared("nll", each, together, weights), **_compared("accuracy", hits, hit, weights),
         "ece": {
@@ -103,13 +105,13 @@ def _of_classes(
         },
         "by_nets": _by_nets(stacked, lambda p: ensemble.negative_log(p, labels), weights),
     }  # fmt: skip
-    gain = found["accuracy"]
+    gain = results["accuracy"]
     summary = (
-        f"mean of {len(stacked)} nets: {_sentence('nll', found)}; accuracy {gain['together']:.4f} instead of "
-        f"{gain['one']:.4f}, by {rounded(gain['gain'], gain['stderr'])}; ece {found['ece']['together']:.4f} instead of "
-        f"{found['ece']['one']:.4f}; {len(labels)} {numbers['split']} samples"
+        f"mean of {len(stacked)} nets: {_sentence('nll', results)}; accuracy {gain['together']:.4f} instead of "
+        f"{gain['one']:.4f}, by {rounded(gain['gain'], gain['stderr'])}; ece {results['ece']['together']:.4f} instead "
+        f"of {results['ece']['one']:.4f}; {len(labels)} {numbers['split']} samples"
     )
-    return AnalysisResult(found, summary, [_by_number(name, found)])
+    return AnalysisResult(results, summary, [_by_number(name, results)])
 
 
 def _of_numbers(
@@ -118,17 +120,17 @@ def _of_numbers(
     """`stacked` (nets, n, values) are outputs."""
     mean = stacked.mean(axis=0, dtype=np.float64)
     each, together = ensemble.squared_errors(stacked, targets), ensemble.squared_errors(mean, targets)
-    found = {
+    results = {
         **numbers, "metric": "mse", **_compared("mse", each, together, weights),
         "coverage": ensemble.coverage(stacked, targets, weights),
         "by_nets": _by_nets(stacked, lambda outputs: ensemble.squared_errors(outputs, targets), weights),
     }  # fmt: skip
-    covered = ", ".join(f"{100 * row['covered']:.1f} % for {100 * row['level']:g} %" for row in found["coverage"])
+    covered = ", ".join(f"{100 * row['covered']:.1f} % for {100 * row['level']:g} %" for row in results["coverage"])
     summary = (
-        f"mean of {len(stacked)} nets: {_sentence('mse', found)}; its error bars cover {covered}; "
+        f"mean of {len(stacked)} nets: {_sentence('mse', results)}; its error bars cover {covered}; "
         f"{len(targets)} {numbers['split']} samples"
     )
-    return AnalysisResult(found, summary, [_by_number(name, found), _coverage(name, found)])
+    return AnalysisResult(results, summary, [_by_number(name, results), _coverage(name, results)])
 
 
 def _compared(metric: str, each: np.ndarray, together: np.ndarray, weights: Weights) -> dict[str, dict[str, Any]]:
@@ -140,8 +142,8 @@ def _compared(metric: str, each: np.ndarray, together: np.ndarray, weights: Weig
     return {metric: {"one": one, "together": all_, "gain": gain, "stderr": stderr}}
 
 
-def _sentence(metric: str, found: Mapping[str, Any]) -> str:
-    facts = found[metric]
+def _sentence(metric: str, results: Mapping[str, Any]) -> str:
+    facts = results[metric]
     gain = rounded(facts["gain"], facts["stderr"])
     return f"{metric} {facts['together']:.4g} instead of {facts['one']:.4g} of one, lower by {gain}"
 
@@ -155,26 +157,28 @@ def _by_nets(stacked: np.ndarray, score: Callable[[np.ndarray], np.ndarray], wei
     ]
 
 
-def _by_number(name: str, found: Mapping[str, Any]) -> Picture:
+def _by_number(name: str, results: Mapping[str, Any]) -> Picture:
     """The score of the mean prediction against the number of nets."""
-    caption = f"{found['samples']:,} {found['split']} samples; bars are standard errors over them, common to all points"
+    caption = (
+        f"{results['samples']:,} {results['split']} samples; bars are standard errors over them, common to all points"
+    )
     figure = theme.figure(8, 5.4, f"{name}: ensemble", caption)
     axes = figure.subplots()
-    table = {key: [row[key] for row in found["by_nets"]] for key in ("nets", "score", "stderr")}
-    one = found[found["metric"]]["one"]
+    table = {key: [row[key] for row in results["by_nets"]] for key in ("nets", "score", "stderr")}
+    one = results[results["metric"]]["one"]
     axes.errorbar(table["nets"], table["score"], _bars(table["stderr"]), color=theme.BLUE, marker="o", capsize=4)
     axes.axhline(one, color=theme.GREY, linestyle=":", linewidth=2, label="mean of single nets")
-    axes.set(xlabel="nets whose predictions are averaged", ylabel=found["metric"])
+    axes.set(xlabel="nets whose predictions are averaged", ylabel=results["metric"])
     axes.legend(loc="upper right")
     return Picture("ensemble", figure, table)
 
 
-def _coverage(name: str, found: Mapping[str, Any]) -> Picture:
+def _coverage(name: str, results: Mapping[str, Any]) -> Picture:
     """The share of the targets within the error bar against its level."""
-    caption = f"{found['nets']} nets, {found['samples']:,} {found['split']} samples; bars are standard errors"
+    caption = f"{results['nets']} nets, {results['samples']:,} {results['split']} samples; bars are standard errors"
     figure = theme.figure(6.5, 5.8, f"{name}: coverage", caption)
     axes = figure.subplots()
-    table = {key: [row[key] for row in found["coverage"]] for key in ("level", "covered", "stderr")}
+    table = {key: [row[key] for row in results["coverage"]] for key in ("level", "covered", "stderr")}
     axes.plot([0, 1], [0, 1], color=theme.PALE, linewidth=1)
     axes.errorbar(
         table["level"], table["covered"], _bars(table["stderr"]), color=theme.VERMILLION, marker="o", capsize=4

@@ -202,9 +202,9 @@ def _starts(kernel: np.ndarray, x: np.ndarray, y: np.ndarray) -> list[np.ndarray
     starts = []
     for along, down in _maxima(kernel):
         angle, frequency = math.atan2(down, along), max(LOWEST, math.hypot(along, down))
-        tried = np.array([(*c, a, b, angle, frequency) for c in centres for a in WIDTHS for b in WIDTHS])
-        q, _ = np.linalg.qr(_waves(tried, x, y))
-        starts.append(tried[((w @ q) ** 2).sum(axis=-1).argmax()])
+        candidates = np.array([(*c, a, b, angle, frequency) for c in centres for a in WIDTHS for b in WIDTHS])
+        q, _ = np.linalg.qr(_waves(candidates, x, y))
+        starts.append(candidates[((w @ q) ** 2).sum(axis=-1).argmax()])
     return starts
 
 
@@ -215,20 +215,20 @@ def _maxima(kernel: np.ndarray) -> list[tuple[float, float]]:
     frequencies = np.fft.fftfreq(n)
     down, along = np.meshgrid(frequencies, frequencies, indexing="ij")
     power[along < 0] = 0  # the other half is the same
-    found = []
+    maxima = []
     for _ in range(STARTS):
         row, column = np.unravel_index(power.argmax(), power.shape)
-        found.append((float(along[row, column]), float(down[row, column])))
+        maxima.append((float(along[row, column]), float(down[row, column])))
         near = np.hypot(along - along[row, column], down - down[row, column]) < 0.7 / max(kernel.shape)
         power[near] = 0
-    return found
+    return maxima
 
 
 def _picture(
     name: str,
     summary: str,
     kernels: np.ndarray,
-    found: dict[int, tuple[Fit, np.ndarray]],
+    fits: dict[int, tuple[Fit, np.ndarray]],
     ranked: list[int],
     channels: int,
 ) -> Picture:
@@ -246,19 +246,19 @@ def _picture(
     image_pairs.draw(
         left,
         [kernels[i] for i in shown],
-        [found[i][1] for i in shown],
-        [f"{found[i][0].r2:.2f}" for i in shown],
+        [fits[i][1] for i in shown],
+        [f"{fits[i][0].r2:.2f}" for i in shown],
         across,
     )
-    _shapes(right, [found[i][0] for i in ranked])
+    _shapes(right, [fits[i][0] for i in ranked])
     table = {"filter": [i // channels for i in ranked], "channel": [i % channels for i in ranked]}
-    fits = [asdict(found[i][0]) for i in ranked]
-    return Picture("gabor", figure, {**table, **{key: [fit[key] for fit in fits] for key in fits[0]}})
+    rows = [asdict(fits[i][0]) for i in ranked]
+    return Picture("gabor", figure, {**table, **{key: [row[key] for row in rows] for key in rows[0]}})
 
 
 def _shapes(axes: Axes, fits: list[Fit]) -> None:
     """The plane of (n_x, n_y), as far as those reach that are well fitted."""
-    good, others = ([fit for fit in fits if (fit.r2 > GOOD) == wanted] for wanted in (True, False))
+    good, others = ([fit for fit in fits if (fit.r2 > GOOD) == is_good] for is_good in (True, False))
     most = 1.05 * max(max(fit.n_x, fit.n_y) for fit in good or fits)
     beyond = sum(max(fit.n_x, fit.n_y) > most for fit in others)
     label = f"others, {beyond} beyond" if beyond else "others"

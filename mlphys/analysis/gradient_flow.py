@@ -98,14 +98,14 @@ def _mean(values: np.ndarray) -> dict[str, float | None]:
 def _summary(numbers: dict[str, Any]) -> str:
     parts = []
     for name, when in (("initial", "before training"), ("trained", "after it")):
-        found, factor = list(numbers[name]["outputs"].values()), numbers[name]["factor_per_layer"]
-        if len(found) < 2:
+        outputs, factor = list(numbers[name]["outputs"].values()), numbers[name]["factor_per_layer"]
+        if len(outputs) < 2:
             first = next(iter(numbers[name]["weights"].values()))
             parts.append(f"{when} |dC/dw| is {first['mean']:.2g} at the first layer")
         elif factor is None:
             parts.append(f"{when} one of its layers has no gradient")
         else:
-            ends = f"{found[-1]['mean']:.2g} at the last layer, {found[0]['mean']:.2g} at the first"
+            ends = f"{outputs[-1]['mean']:.2g} at the last layer, {outputs[0]['mean']:.2g} at the first"
             parts.append(f"{when} a layer passes on {factor:.3g} of the gradient ({ends})")
     return f"{'; '.join(parts)}; {numbers['samples']} {numbers['split']} samples"
 
@@ -131,12 +131,12 @@ def _picture(name: str, numbers: dict[str, Any]) -> Picture:
 
 def _panel(axes: Axes, curves: dict[str, dict[str, Any]], label: str) -> None:
     layers = list(curves["trained"])
-    for (name, found), colour, marker in zip(curves.items(), (theme.GREY, theme.BLUE), ("s", "o"), strict=True):
-        values = np.array([found[layer]["mean"] for layer in layers])
-        errors = np.array([found[layer]["stderr"] or 0.0 for layer in layers])
+    for (name, curve), colour, marker in zip(curves.items(), (theme.GREY, theme.BLUE), ("s", "o"), strict=True):
+        values = np.array([curve[layer]["mean"] for layer in layers])
+        errors = np.array([curve[layer]["stderr"] or 0.0 for layer in layers])
         shown = np.where(values > 0, values, np.nan)
         axes.errorbar(range(len(layers)), shown, errors, color=colour, marker=marker, markersize=7, label=name)
-    logarithmic(axes, *limits([[values["mean"] for values in found.values()] for found in curves.values()]))
+    logarithmic(axes, *limits([[values["mean"] for values in curve.values()] for curve in curves.values()]))
     axes.set_xticks(range(len(layers)), [short(layer) for layer in layers], rotation=90, fontsize=12)
     axes.set_ylabel(label)
     axes.grid(axis="y", color=theme.PALE, linewidth=0.8)

@@ -62,21 +62,21 @@ class ICAComparison(SampledAnalysis):
             "principal axes": axes,
             "random rotation": turned,
         }
-        found = {name: _compared(values, known.filters, z) for name, values in compared.items()}
+        comparisons = {name: _compared(values, known.filters, z) for name, values in compared.items()}
         numbers: dict[str, Any] = {
             "split": split, "samples": len(z), "components": count, "fast_ica_iterations": known.iterations,
             "fast_ica_converged": known.iterations < self.iterations,
             "fast_ica_mean_absolute_output": _sparseness(known.filters, z), "gaussian_mean_absolute_output": GAUSSIAN,
-            "compared_with_fast_ica": {name: one.numbers() for name, one in found.items()},
+            "compared_with_fast_ica": {name: one.numbers() for name, one in comparisons.items()},
         }  # fmt: skip
-        ours, turned_one = found["autoencoder"], found["random rotation"]
+        ours, turned_one = comparisons["autoencoder"], comparisons["random rotation"]
         summary = (
             f"Amari distance from FastICA {ours.amari:.3g} (a random rotation {turned_one.amari:.3g}, FastICA "
-            f"with another start {found['FastICA, other start'].amari:.3g}); median |cosine| of matches "
+            f"with another start {comparisons['FastICA, other start'].amari:.3g}); median |cosine| of matches "
             f"{np.median(ours.cosines):.3g} (rotation {np.median(turned_one.cosines):.3g}); E|y| "
             f"{ours.sparseness:.3g}, FastICA {numbers['fast_ica_mean_absolute_output']:.3g}; {len(z)} {split} samples"
         )
-        return AnalysisResult(numbers, summary, [_picture(run.name, found, numbers)])
+        return AnalysisResult(numbers, summary, [_picture(run.name, comparisons, numbers)])
 
     @classmethod
     def example(cls) -> dict[str, Any]:
@@ -119,11 +119,11 @@ def _fast_ica(z: np.ndarray, count: int, seed: int, iterations: int) -> Fitted:
     from sklearn.exceptions import ConvergenceWarning
     from threadpoolctl import threadpool_limits
 
-    found = FastICA(count, whiten="unit-variance", random_state=seed, max_iter=iterations, tol=1e-4)
+    ica = FastICA(count, whiten="unit-variance", random_state=seed, max_iter=iterations, tol=1e-4)
     with warnings.catch_warnings(), threadpool_limits(1):  # the order of sums over threads would change the filters
         warnings.simplefilter("ignore", ConvergenceWarning)
-        found.fit(z)
-    return Fitted(found.components_, int(found.n_iter_))
+        ica.fit(z)
+    return Fitted(ica.components_, int(ica.n_iter_))
 
 
 def _compared(filters: np.ndarray, known: np.ndarray, z: np.ndarray) -> Compared:
@@ -158,30 +158,30 @@ def _sparseness(filters: np.ndarray, z: np.ndarray) -> float:
     return float((np.abs(y).mean(axis=0) / np.maximum(y.std(axis=0), 1e-30)).mean())
 
 
-def _picture(name: str, found: dict[str, Compared], numbers: dict[str, Any]) -> Picture:
+def _picture(name: str, comparisons: dict[str, Compared], numbers: dict[str, Any]) -> Picture:
     """The cosines of matched filters in descending order, and E|y|."""
     caption = (
         f"{numbers['components']} filters compared with those of FastICA, {numbers['samples']:,} {numbers['split']} "
         "samples; E|y|: mean absolute output at variance 1, the smaller the sparser"
     )
     figure, (left, right) = theme.row(2, 13.5, 5.8, f"{name}: beside independent components", caption)
-    for (label, one), colour in zip(found.items(), theme.LINES, strict=False):
+    for (label, one), colour in zip(comparisons.items(), theme.LINES, strict=False):
         left.plot(range(1, len(one.cosines) + 1), one.cosines, color=colour, label=f"{label}, Amari {one.amari:.2g}")
     left.set(xlabel="filter, best match first", ylabel="|cosine| with its partner", ylim=(0, 1.02))
     left.legend(loc="lower left", bbox_to_anchor=(0, 1), fontsize=12, ncols=1, borderaxespad=0.2)
-    _bars(right, found, numbers)
+    _bars(right, comparisons, numbers)
     table: dict[str, list[Any]] = {"compared": [], "filter": [], "cosine": []}
-    for label, one in found.items():
+    for label, one in comparisons.items():
         table["compared"] += [label] * len(one.cosines)
         table["filter"] += list(range(1, len(one.cosines) + 1))
         table["cosine"] += one.cosines.tolist()
     return Picture("ica_comparison", figure, table)
 
 
-def _bars(axes: Axes, found: dict[str, Compared], numbers: dict[str, Any]) -> None:
-    names = ["FastICA", *found]
-    values = [numbers["fast_ica_mean_absolute_output"], *(one.sparseness for one in found.values())]
-    axes.barh(range(len(names)), values, color=[theme.GREY, *theme.LINES[: len(found)]])
+def _bars(axes: Axes, comparisons: dict[str, Compared], numbers: dict[str, Any]) -> None:
+    names = ["FastICA", *comparisons]
+    values = [numbers["fast_ica_mean_absolute_output"], *(one.sparseness for one in comparisons.values())]
+    axes.barh(range(len(names)), values, color=[theme.GREY, *theme.LINES[: len(comparisons)]])
     axes.axvline(GAUSSIAN, color=theme.INK, linestyle=":", linewidth=2)
     axes.annotate("Gaussian", (GAUSSIAN, -0.7), (-4, 0), textcoords="offset points", ha="right", va="center")
     axes.set_yticks(range(len(names)), names)

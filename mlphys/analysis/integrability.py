@@ -134,13 +134,13 @@ def _summary(numbers: dict[str, Any], count: int, split: str) -> str:
     return f"{'; '.join(parts)}; {count} {split} samples"
 
 
-def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[str, Any]) -> Picture:
+def _picture(name: str, measurements: dict[str, dict[str, np.ndarray]], numbers: dict[str, Any]) -> Picture:
     caption = (
         f"{numbers['samples']} {numbers['split']} samples; a loop is a circle of radius {numbers['radius']:g} in the "
         "plane to two other samples, its integral relative to a rotation's"
     )
     figure, (left, right) = theme.row(2, 12, 5.4, f"{name}: has r(x) - x an energy?", caption)
-    for (key, values), colour in zip(found.items(), theme.LINES, strict=False):
+    for (key, values), colour in zip(measurements.items(), theme.LINES, strict=False):
         label = {"r": "r(x)", "a": "a(x), before the last activation"}[key]
         _curve(left, values["antisymmetric_part"], colour, label)
         right.plot(values["loop_integral_by_stokes"], values["loop_integral"], "o", color=colour, alpha=0.6)
@@ -150,14 +150,14 @@ def _picture(name: str, found: dict[str, dict[str, np.ndarray]], numbers: dict[s
     left.yaxis.set_major_formatter(lambda value, i: log_axis.power_of_ten(value, i) if value else "0")
     left.axhline(ROUNDING, color=theme.GREY, linestyle=":", linewidth=1.5)
     left.annotate("symmetric below", (0, ROUNDING), (4, -16), textcoords="offset points", color=theme.GREY, fontsize=12)
-    if len(found) > 1:
+    if len(measurements) > 1:
         left.legend(loc="center right", bbox_to_anchor=(1, 0.42))
-    ends = max(0.01, *(float(abs(values["loop_integral"]).max()) for values in found.values()))
+    ends = max(0.01, *(float(abs(values["loop_integral"]).max()) for values in measurements.values()))
     right.plot([-ends, ends], [-ends, ends], color=theme.GREY, linewidth=1, zorder=0)
     right.set(xlabel="from J by Stokes' theorem", ylabel="loop integral")
     right.locator_params(nbins=5)
-    rows = [(key, *row) for key, values in found.items() for row in zip(*values.values(), strict=True)]
-    columns = ("field", *found["r"])
+    rows = [(key, *row) for key, values in measurements.items() for row in zip(*values.values(), strict=True)]
+    columns = ("field", *measurements["r"])
     return Picture("integrability", figure, dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True)))
 
 

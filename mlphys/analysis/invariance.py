@@ -157,33 +157,33 @@ class Piece:
             ways.append(values)
         return {key: np.mean([values[key] for values in ways], axis=0) for key in ways[0]}
 
-    def _compared(self, found: np.ndarray, clean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        return _distance(found, clean), _distance(clean[self._others], clean)
+    def _compared(self, outputs: np.ndarray, clean: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return _distance(outputs, clean), _distance(clean[self._others], clean)
 
-    def _aligned(self, layer: str, found: np.ndarray, way: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
+    def _aligned(self, layer: str, outputs: np.ndarray, way: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
         """The overlapping parts of the maps of changed and unchanged samples; None if there is no overlap."""
         if layer not in self._strides:
             return None
         down, right = (n / stride for n, stride in zip(way, self._strides[layer], strict=True))
-        clean, (height, width) = self._clean[layer], found.shape[1:3]
+        clean, (height, width) = self._clean[layer], outputs.shape[1:3]
         if down % 1 or right % 1 or abs(down) >= height or abs(right) >= width:
             return None
         d, r = int(down), int(right)
-        new = found[:, max(d, 0) : height + min(d, 0), max(r, 0) : width + min(r, 0)]
+        new = outputs[:, max(d, 0) : height + min(d, 0), max(r, 0) : width + min(r, 0)]
         return new, clean[:, max(-d, 0) : height + min(-d, 0), max(-r, 0) : width + min(-r, 0)]
 
 
-def _means(found: Mapping[tuple[str, ...], np.ndarray], metric: str | None) -> dict[str, Any]:
+def _means(per_sample: Mapping[tuple[str, ...], np.ndarray], metric: str | None) -> dict[str, Any]:
     """The metric, and the relative change of each layer, with standard errors."""
     numbers: dict[str, Any] = {}
     if metric:
-        score = found["score",]
+        score = per_sample["score",]
         numbers |= {metric: float(score.mean()), f"{metric}_stderr": stderr(score, metric)}
     numbers["layers"] = {}
-    for key, values in found.items():
+    for key, values in per_sample.items():
         if len(key) == 2:
             what, layer = key
-            wide = found[what, layer, "wide"].mean() or 1.0  # constant outputs
+            wide = per_sample[what, layer, "wide"].mean() or 1.0  # constant outputs
             of_layer = numbers["layers"].setdefault(layer, {})
             of_layer |= {what: float(values.mean() / wide), f"{what}_stderr": mean_stderr(values / wide)}
     return numbers
@@ -191,7 +191,7 @@ def _means(found: Mapping[tuple[str, ...], np.ndarray], metric: str | None) -> d
 
 def strides(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
     """For each layer with feature maps: its stride in pixels of the sample."""
-    found: dict[str, tuple[float, float]] = {}
+    by_layer: dict[str, tuple[float, float]] = {}
     down = right = 1.0
     for row in rows:
         window = row.layer.window()
@@ -199,8 +199,8 @@ def strides(rows: Sequence[Row]) -> dict[str, tuple[float, float]]:
             break
         if len(window) == 2:
             down, right = down * window[0][1], right * window[1][1]
-        found[row.name] = (down, right)
-    return found
+        by_layer[row.name] = (down, right)
+    return by_layer
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -216,8 +216,8 @@ def _summary(numbers: Mapping[str, Any]) -> str:
             if metric:
                 parts.append(f"{rounded(row[metric], row[f'{metric}_stderr'])} at {name} {row['amount']:g}{unit}")
             else:
-                found = list(row["layers"].values())[-1]
-                change = rounded(found["change"], found["change_stderr"])
+                last_layer = list(row["layers"].values())[-1]
+                change = rounded(last_layer["change"], last_layer["change_stderr"])
                 parts.append(f"{change} at {name} {row['amount']:g}{unit}")
     what = metric or "relative change of the last layer"
     return f"{what} {', '.join(parts)}; {numbers['samples']} {numbers['split']} samples"
@@ -230,7 +230,7 @@ def _picture(run: RunView, numbers: Mapping[str, Any]) -> Picture:
         f"{numbers['samples']:,} {numbers['split']} samples; a layer's change is relative to how far another "
         "sample's answer is: at 1 the changed sample is as strange as that"
     )
-    if any("equivariance_error" in found for row in numbers.get("shift", ()) for found in row["layers"].values()):
+    if any("equivariance_error" in layer for row in numbers.get("shift", ()) for layer in row["layers"].values()):
         caption += "; dashed: of a map that is shifted back"
     figure = theme.figure(
         max(4.2 * len(names) + 1.5, 7), 4.0 * rows + 1.4, f"{run.name}: what changes how much", caption
@@ -270,8 +270,8 @@ def _layers(axes: Axes, rows: list[dict[str, Any]]) -> None:
     layers = list(rows[0]["layers"])
     for i, layer in enumerate(layers):
         colour = colormaps[RAMP](PALEST * i / max(len(layers) - 1, 1))
-        found = [row["layers"][layer] for row in rows]
-        values, errors = [one["change"] for one in found], [one["change_stderr"] or 0.0 for one in found]
+        measurements = [row["layers"][layer] for row in rows]
+        values, errors = [one["change"] for one in measurements], [one["change_stderr"] or 0.0 for one in measurements]
         label = short(layer)
         axes.errorbar([row["amount"] for row in rows], values, errors, color=colour, marker="o", ms=5, label=label)
         back = [(row["amount"], row["layers"][layer].get("equivariance_error")) for row in rows]
@@ -289,9 +289,11 @@ def _table(numbers: Mapping[str, Any], names: list[str], metric: str | None) -> 
         for row in numbers[name]:
             if metric:
                 rows.append((name, row["amount"], "", metric, row[metric], row[f"{metric}_stderr"]))
-            for layer, found in row["layers"].items():
+            for layer, measurements in row["layers"].items():
                 for what in ("change", "equivariance_error"):
-                    if what in found:
-                        rows.append((name, row["amount"], layer, what, found[what], found[f"{what}_stderr"]))
+                    if what in measurements:
+                        rows.append(
+                            (name, row["amount"], layer, what, measurements[what], measurements[f"{what}_stderr"])
+                        )
     columns = ("changed_by", "amount", "layer", "what", "value", "stderr")
     return dict(zip(columns, map(list, zip(*rows, strict=True)), strict=True))

@@ -173,7 +173,7 @@ def _picture(
     name: str,
     row: Row,
     images: np.ndarray,
-    seen: Any,
+    receptive_field: Any,
     reached: Any,
     best: Any,
     size: str,
@@ -184,7 +184,7 @@ def _picture(
     `size` and `compared` say in the caption how large the images may be, and with which samples they are compared.
     """
     shape, outputs = run.loaded.net_input.shape, row.output_shape[-1]
-    tiles = images.reshape(-1, *shape)[:, *seen].transpose(0, 3, 1, 2)
+    tiles = images.reshape(-1, *shape)[:, *receptive_field].transpose(0, 3, 1, 2)
     classes = run.description.classes if row is run.rows[-1] and outputs == len(run.description.classes) else ()
     names = [theme.short(k, 8) for k in classes[: len(images)]] or [str(k) for k in range(len(images))]
     values = [f"{value:.3g} ({sample:.3g})" for value, sample in zip(reached, best, strict=True)]
@@ -204,8 +204,8 @@ def _picture(
     table: dict[str, list[Any]] = {
         "unit": [names[k] for k in unit],
         "channel": list(channel),
-        "row": list(down + seen[0].start),
-        "column": list(right + seen[1].start),
+        "row": list(down + receptive_field[0].start),
+        "column": list(right + receptive_field[1].start),
         "value": list(tiles.ravel()),
     }
     return Picture(name, figure, table)

@@ -74,7 +74,7 @@ class PCAComparison(SampledAnalysis):
         planes = _planes(run, train)
         if planes and size <= len(known.vectors):
             angles = {name: _angles(plane, known.vectors[:size]) for name, plane in planes.items()}
-            numbers["angles"] = {name: found for name, found in angles.items() if found}  # zero weights span nothing
+            numbers["angles"] = {name: values for name, values in angles.items() if values}  # zero weights span nothing
             largest = {name: f"{max(angles):.2g}" for name, angles in numbers["angles"].items()}
             if largest:
                 summary += "; largest angle with PCA's plane: "

@@ -83,8 +83,8 @@ class Transition(Analysis):
         for run, result in members:
             if transition := run.config.data.phase_transition():
                 crossing = result.numbers["crossing"]
-                found = crossing and (crossing["temperature"], crossing["stderr"])
-                crossings.setdefault(transition.length, []).append(found)
+                estimate = crossing and (crossing["temperature"], crossing["stderr"])
+                crossings.setdefault(transition.length, []).append(estimate)
             if type(run.config.model) is not type(first.config.model):
                 raise NotApplicable("its members are of several kinds of model, whose crossings have no common limit")
         exact = first.config.data.phase_transition()
@@ -140,17 +140,17 @@ def _crossing_result(
     run: RunView, transition: PhaseTransition, temperatures: list[float], values: np.ndarray
 ) -> AnalysisResult:
     """`values` (temperatures, samples) are probabilities of the disordered phase."""
-    found = crossing_with_error(temperatures, values, rng(run.config.seed, "analysis/transition/bootstrap"))
+    estimate = crossing_with_error(temperatures, values, rng(run.config.seed, "analysis/transition/bootstrap"))
     rows = [
         {"temperature": temperature, "probability": float(of_one.mean()), "stderr": mean_stderr(of_one)}
         for temperature, of_one in zip(temperatures, values, strict=True)
     ]
-    crossing = {"temperature": found[0], "stderr": found[1]} if found else None
+    crossing = {"temperature": estimate[0], "stderr": estimate[1]} if estimate else None
     numbers = {
         "samples": values.shape[1], "exact": transition.critical, "crossing": crossing, "disordered": rows,
     }  # fmt: skip
     span = f"between {temperatures[0]:g} and {temperatures[-1]:g}"
-    where = f"crosses 1/2 at T = {rounded(*found)}" if found else f"does not rise through 1/2 {span}"
+    where = f"crosses 1/2 at T = {rounded(*estimate)}" if estimate else f"does not rise through 1/2 {span}"
     summary = (
         f"mean probability of the disordered phase {where}; the infinite system's transition is at "
         f"{transition.critical:.6f}; {values.shape[1]} new samples at each of {len(rows)} temperatures"
@@ -179,17 +179,17 @@ def _code_result(
     centred = np.abs(codes[:, best] - codes[:, best].mean()).reshape(len(temperatures), count)
     plateau = float(centred[0].mean())
     random = rng(run.config.seed, "analysis/transition/bootstrap")
-    found = crossing_with_error(temperatures, 1 - centred / plateau, random) if plateau > 0 else None
+    estimate = crossing_with_error(temperatures, 1 - centred / plateau, random) if plateau > 0 else None
     rows = [
         {"temperature": temperature, "modulus": float(of_one.mean()), "stderr": mean_stderr(of_one)}
         for temperature, of_one in zip(temperatures, centred, strict=True)
     ]
-    crossing = {"temperature": found[0], "stderr": found[1]} if found else None
+    crossing = {"temperature": estimate[0], "stderr": estimate[1]} if estimate else None
     numbers = {
         "samples": count, "order_parameter": transition.order_parameter, "r2": shares, "best": best,
         "exact": transition.critical, "crossing": crossing, "code": rows,
     }  # fmt: skip
-    where = f"falls through half at T = {rounded(*found)}" if found else "does not fall through half"
+    where = f"falls through half at T = {rounded(*estimate)}" if estimate else "does not fall through half"
     summary = (
         f"R^2 of the {transition.order_parameter} with number {best + 1} of the code {shares[best]:.6f}, "
         f"the largest of {len(shares)}; its mean modulus {where}; the infinite system's transition is at "

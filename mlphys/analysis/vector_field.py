@@ -182,10 +182,10 @@ def _fixed_points(
     Newton's method starts both from the starts and from the ends of their iterations; steps are at most a tenth of
     the range.
     """
-    led = starts
+    ends = starts
     for _ in range(settings.steps):
-        led = _step(net, led, settings.eta)
-    x = np.concatenate([starts, led]).astype(np.float64)
+        ends = _step(net, ends, settings.eta)
+    x = np.concatenate([starts, ends]).astype(np.float64)
     for _ in range(NEWTON):
         field = net.output("reconstructions")(x).astype(np.float64) - x.astype(np.float32)
         jacobian = net.output("reconstructions").jacobians(x).astype(np.float64) - np.eye(2)
@@ -194,11 +194,11 @@ def _fixed_points(
         x += step * np.minimum(1, 0.1 * extent / np.maximum(length, 1e-30))
     rest = np.linalg.norm(net.output("reconstructions")(x) - x, axis=1)
     inside = ((x >= box[0]) & (x <= box[1])).all(axis=1)
-    found: list[np.ndarray] = []
+    points: list[np.ndarray] = []
     for point in x[inside & (rest < AT_REST * extent)]:
-        if len(found) < MOST_POINTS and all(np.linalg.norm(point - other) > SAME * extent for other in found):
-            found.append(point)
-    return np.array(sorted(found, key=lambda point: tuple(np.round(point / extent, 3)))).reshape(-1, 2)
+        if len(points) < MOST_POINTS and all(np.linalg.norm(point - other) > SAME * extent for other in points):
+            points.append(point)
+    return np.array(sorted(points, key=lambda point: tuple(np.round(point / extent, 3)))).reshape(-1, 2)
 
 
 def _coarser(places: np.ndarray) -> np.ndarray:

@@ -31,13 +31,13 @@ def stderr(statistic: Callable[[np.ndarray], np.ndarray], weights: np.ndarray, e
     the weights of several resamples, (r, n), and gives its numbers for each, (r, k); NaN, where those that count have
     no weight, are left out.
     """
-    n, found = len(weights), []
+    n, estimates = len(weights), []
     number, at_once = resamples(n, each), max(1, LARGEST_BLOCK // max(1, n))
     draws = iter(_kept_draws(n, number)) if n * number <= MOST_KEPT else _draws(n, number)
     with np.errstate(divide="ignore", invalid="ignore"):
         while block := [weights * counts for counts in islice(draws, at_once)]:
-            found.append(statistic(np.stack(block)))
-    return np.nanstd(np.concatenate(found), axis=0, ddof=1)
+            estimates.append(statistic(np.stack(block)))
+    return np.nanstd(np.concatenate(estimates), axis=0, ddof=1)
 
 
 def _draws(n: int, number: int) -> Iterator[np.ndarray]:
@@ -68,13 +68,13 @@ def stderr_of_means(
     n = n if callable(values) else len(values)
     if n < 2:
         return None
-    random, found, left = rng(0, "bootstrap"), [], RESAMPLES_OF_MEANS
+    random, estimates, left = rng(0, "bootstrap"), [], RESAMPLES_OF_MEANS
     while left:
         at_once = min(left, max(1, MOST_COUNTS // n))
         counts = random.multinomial(n, np.full(n, 1 / n), size=at_once).astype(np.float64)
-        found.append(statistic(_totals(counts, pieces()) / n))
+        estimates.append(statistic(_totals(counts, pieces()) / n))
         left -= at_once
-    return float(np.concatenate(found).std(ddof=1))
+    return float(np.concatenate(estimates).std(ddof=1))
 
 
 def _totals(counts: np.ndarray, pieces: Iterable[np.ndarray]) -> np.ndarray:

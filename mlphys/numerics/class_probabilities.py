@@ -58,14 +58,14 @@ def ranking_metrics(
         for i, k in enumerate(classes)
     ]
     if len(counts) == 2:
-        found = dict(per_class[0])
+        metrics = dict(per_class[0])
         for i, name in enumerate(REJECTIONS, start=1):
-            found |= _with_error(name, values[i], errors[i])
-        return found, []
+            metrics |= _with_error(name, values[i], errors[i])
+        return metrics, []
     influence = np.mean([area.influence for area in areas.values()], axis=0)
     mean = float(np.mean([area.value for area in areas.values()]))
-    found = {"auc": mean, "auc_stderr": at_the_edge(mean, mean_stderr(influence, weights), effective_size(each))}
-    return found | _with_error("average_precision", values[-1], errors[-1]), per_class
+    metrics = {"auc": mean, "auc_stderr": at_the_edge(mean, mean_stderr(influence, weights), effective_size(each))}
+    return metrics | _with_error("average_precision", values[-1], errors[-1]), per_class
 
 
 def _precisions(

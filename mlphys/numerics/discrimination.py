@@ -78,10 +78,12 @@ class Ranking:
     def _average_precision(self, weights: np.ndarray) -> float:
         """Only at the scores of positive samples efficiency is gained: what lies between two of them is one sum."""
         gained = np.bincount(self._step[self._rows], weights[self._rows])
-        chosen = np.cumsum(np.bincount(self._step, weights, minlength=len(gained))[: len(gained)])
-        found = np.cumsum(gained)
-        precision = np.divide(found, chosen, out=np.ones_like(found), where=chosen > 0)
-        return float((gained * precision).sum() / found[-1])
+        predicted_positives = np.cumsum(np.bincount(self._step, weights, minlength=len(gained))[: len(gained)])
+        true_positives = np.cumsum(gained)
+        precision = np.divide(
+            true_positives, predicted_positives, out=np.ones_like(true_positives), where=predicted_positives > 0
+        )
+        return float((gained * precision).sum() / true_positives[-1])
 
     def counts(self, weights: np.ndarray) -> Counts:
         """The counts with a weight of each sample, (..., n)."""

@@ -38,10 +38,10 @@ def coverage(
     nets = len(outputs)
     mean, spread = outputs.mean(axis=0, dtype=np.float64), outputs.std(axis=0, ddof=1, dtype=np.float64)
     distance = np.abs(targets - mean)
-    found = []
+    rows = []
     for level in LEVELS:
         reach = student.ppf((1 + level) / 2, nets - 1) * spread * math.sqrt(1 + 1 / nets)
         inside = (distance <= reach).mean(axis=1)
         covered, error = weighted_mean(inside, weights), mean_stderr(inside, weights)
-        found.append({"level": level, "covered": covered, "stderr": error})
-    return found
+        rows.append({"level": level, "covered": covered, "stderr": error})
+    return rows

@@ -29,10 +29,10 @@ def expected_range(found: OverSeeds, metric: str) -> list[float]:
     return [round(low, max(digits, 0)), round(high, max(digits, 0))]
 
 
-def _half(found: OverSeeds) -> float:
+def _half(summary: OverSeeds) -> float:
     from scipy.special import stdtrit
 
-    if found.n >= FEWEST and found.stdev is not None:
-        t = float(stdtrit(found.n - 1, (1 + PROBABILITY) / 2))
-        return t * found.stdev * math.sqrt(1 + 1 / found.n)
-    return DEVIATIONS * (found.sampling or 0.0)
+    if summary.n >= FEWEST and summary.stdev is not None:
+        t = float(stdtrit(summary.n - 1, (1 + PROBABILITY) / 2))
+        return t * summary.stdev * math.sqrt(1 + 1 / summary.n)
+    return DEVIATIONS * (summary.sampling or 0.0)

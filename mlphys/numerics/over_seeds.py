@@ -39,9 +39,11 @@ def over_folds(values: Sequence[float], stderrs: Sequence[float | None] = ()) ->
     The variance of the mean is s^2 (1 / k + n_validation / n_train), with n_validation / n_train = 1 / (k - 1) (Nadeau
     and Bengio 2003). Each sample is measured in one fold, so that `sampling` is sqrt(k) smaller than that of a fold.
     """
-    found = over_seeds(values, stderrs)
-    if found.stdev is None:
-        return found
-    k = found.n
-    stderr = found.stdev * math.sqrt(1 / k + 1 / (k - 1))
-    return replace(found, stderr=stderr, sampling=None if found.sampling is None else found.sampling / math.sqrt(k))
+    summary = over_seeds(values, stderrs)
+    if summary.stdev is None:
+        return summary
+    k = summary.n
+    stderr = summary.stdev * math.sqrt(1 / k + 1 / (k - 1))
+    return replace(
+        summary, stderr=stderr, sampling=None if summary.sampling is None else summary.sampling / math.sqrt(k)
+    )

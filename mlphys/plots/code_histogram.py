@@ -45,7 +45,7 @@ def _otherwise(kind: str) -> str:
     return f"kind: {kind} has no codes; train a model of kind: autoencoder for this picture"
 
 
-def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> Picture:
+def _values(name: str, codes: np.ndarray, statistics: Mapping[str, Any], of: str) -> Picture:
     """The histogram of all values, logarithmic, since most values of a sparse code are near 0."""
     counts, edges = np.histogram(codes, BINS)
     share = counts / counts.sum()
@@ -53,16 +53,16 @@ def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> 
         f"all values of the codes of {of}; active: |h| > {ACTIVE:g}; sparsity: 0 for equal values, 1 for a single one"
     )
     figure = theme.figure(
-        9.5, 5.6, f"{name}: values of the code, {100 * found['active_fraction']:.3g} % active", caption
+        9.5, 5.6, f"{name}: values of the code, {100 * statistics['active_fraction']:.3g} % active", caption
     )
     axes = figure.subplots()
     axes.stairs(share, edges, fill=True, color=theme.BLUE)
     axes.set_yscale("log")
     axes.set(ylim=(0.5 * share[share > 0].min(), 2), xlabel="value h of the code", ylabel="fraction of the values")
     log_axis.label(axes.yaxis)
-    axes.axvline(found["mean_code"], color=theme.VERMILLION, linewidth=2)
-    lines = [f"mean {found['mean_code']:.3g}"]
-    lines += [f"{words} {found[key]:.3g}" for key, words in NAMES.items() if found[key] is not None]
+    axes.axvline(statistics["mean_code"], color=theme.VERMILLION, linewidth=2)
+    lines = [f"mean {statistics['mean_code']:.3g}"]
+    lines += [f"{words} {statistics[key]:.3g}" for key, words in NAMES.items() if statistics[key] is not None]
     axes.text(
         0.98, 0.96, "\n".join(lines), transform=axes.transAxes, ha="right", va="top",
         bbox={"facecolor": "white", "edgecolor": theme.PALE, "boxstyle": "round"},
@@ -71,11 +71,11 @@ def _values(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> 
     return Picture("code_histogram", figure, table)
 
 
-def _numbers(name: str, codes: np.ndarray, found: Mapping[str, Any], of: str) -> Picture:
+def _numbers(name: str, codes: np.ndarray, statistics: Mapping[str, Any], of: str) -> Picture:
     """For each number of the code the fraction of samples for which it is active, in descending order."""
     active = (np.abs(codes) > ACTIVE).mean(axis=0)
     order = np.argsort(-active, kind="stable")
-    silent, mean = int((active == 0).sum()), found["active_fraction"]
+    silent, mean = int((active == 0).sum()), statistics["active_fraction"]
     title = f"{name}: how often each number of the code is active"
     caption = f"active: |h| > {ACTIVE:g}; fractions of {of}; {silent} of {len(active)} are never active"
     if (active == 1).all():

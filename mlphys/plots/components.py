@@ -138,11 +138,11 @@ def _values(mean: np.ndarray, vectors: np.ndarray, shape: Shape) -> dict[str, li
     return {"component": number, **dict(zip(names, places, strict=True)), "value": list(values.ravel())}
 
 
-def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, note: str) -> Picture:
+def _spectrum(name: str, variances: np.ndarray, total: float | None, n_components: int, note: str) -> Picture:
     """The variances on a logarithmic scale, and their cumulative share."""
     numbers = np.arange(1, len(variances) + 1)
     drawn = np.where(variances > ROUNDING * max(variances.max(), 1e-300), variances, np.nan)
-    notes = [f"of {len(variances):,} components {kept:,} kept"] if total else []
+    notes = [f"of {len(variances):,} components {n_components:,} kept"] if total else []
     hidden = int(np.isnan(drawn).sum())
     notes += [f"{hidden} {'variance is' if hidden == 1 else 'variances are'} zero up to rounding"] if hidden else []
     notes += ["the total variance is not known: only the leading components are computed"] if total is None else []
@@ -152,24 +152,24 @@ def _spectrum(name: str, variances: np.ndarray, total: float | None, kept: int, 
     figure, (left, *right) = theme.row(2 if total else 1, 12 if total else 8, 5.4, title, "; ".join(notes))
     style: dict[str, Any] = {"marker": "o", "markersize": 6 if len(variances) <= DOTTED else 3, "linewidth": 1.5}
     left.plot(numbers, drawn, color="#A6A6A6", **style)
-    left.plot(numbers[:kept], drawn[:kept], color=theme.BLUE, **style)
+    left.plot(numbers[:n_components], drawn[:n_components], color=theme.BLUE, **style)
     left.set(xlabel="component", ylabel="variance")
     if variances.max() > 10 * variances.min():  # linear for less than a decade
         left.set_yscale("log")
         log_axis.label(left.yaxis)
     left.locator_params(axis="x", integer=True)
     if right:
-        _cumulative(right[0], numbers, cumulative, kept)
+        _cumulative(right[0], numbers, cumulative, n_components)
     columns = {"component": numbers.tolist(), "variance": list(variances)}
     shares = {"share": list(variances / total), "cumulative": list(cumulative)} if total else {}
     return Picture("components_spectrum", figure, {**columns, **shares})
 
 
-def _cumulative(axes: Axes, numbers: np.ndarray, cumulative: np.ndarray, kept: int) -> None:
+def _cumulative(axes: Axes, numbers: np.ndarray, cumulative: np.ndarray, n_components: int) -> None:
     """The cumulative share, with marks at 80, 90, 95 and 99 % and at the kept components."""
     from matplotlib.patheffects import withStroke
 
-    last = min(len(cumulative), max(kept, int(np.searchsorted(cumulative, MARKS[-1])) + 1) * 5 // 4 + 1)
+    last = min(len(cumulative), max(n_components, int(np.searchsorted(cumulative, MARKS[-1])) + 1) * 5 // 4 + 1)
     axes.plot(numbers[:last], cumulative[:last], color=theme.INK, marker="o" if last <= DOTTED else "", markersize=6)
     halo = [withStroke(linewidth=3, foreground="white")]
     counts = [min(int(np.searchsorted(cumulative, mark)) + 1, len(cumulative)) for mark in MARKS]
@@ -180,13 +180,13 @@ def _cumulative(axes: Axes, numbers: np.ndarray, cumulative: np.ndarray, kept: i
                 str(count), (count, 0), (4, 4), textcoords="offset points", fontsize=13, color=theme.GREY,
                 path_effects=halo,
             )  # fmt: skip
-    share = cumulative[kept - 1]
-    axes.plot([kept, kept], [0, share], color=theme.BLUE, linewidth=1.5)
-    axes.plot(kept, share, "o", color=theme.BLUE, markersize=10, zorder=4)
-    right = kept < 0.6 * last
+    share = cumulative[n_components - 1]
+    axes.plot([n_components, n_components], [0, share], color=theme.BLUE, linewidth=1.5)
+    axes.plot(n_components, share, "o", color=theme.BLUE, markersize=10, zorder=4)
+    right = n_components < 0.6 * last
     axes.annotate(
-        f"{kept} kept: {100 * share:.3g} %", (kept, 0.6 * share), (10 if right else -10, 0), va="center",
-        textcoords="offset points", ha="left" if right else "right", fontsize=14, fontweight="bold",
+        f"{n_components} kept: {100 * share:.3g} %", (n_components, 0.6 * share), (10 if right else -10, 0),
+        va="center", textcoords="offset points", ha="left" if right else "right", fontsize=14, fontweight="bold",
         color=theme.BLUE, path_effects=halo,
     )  # fmt: skip
     axes.set_yticks([0, 0.2, 0.4, 0.6, *MARKS])

@@ -103,9 +103,9 @@ def _pictures(
             part += f"; of {len(starts)} sheets the first {len(shown)} are drawn"
         figure = _sheet(tiles, kernels, (outputs, inputs), list(counted.values()), title, part)
         whole = not letter and kernels.size <= MOST_ROWS
-        kept = (kernels, 0, 0) if whole else (tiles, output, channel)
+        block = (kernels, 0, 0) if whole else (tiles, output, channel)
         sheet = f"{name}{letter}" if name[-1].isdecimal() else f"{name}_{letter}".rstrip("_")
-        yield Picture(sheet, figure, _table(*kept, layer, tuple(counted)))
+        yield Picture(sheet, figure, _table(*block, layer, tuple(counted)))
 
 
 def _part(tiles: np.ndarray, start: tuple[int, int], nouns: Sequence[str]) -> str:

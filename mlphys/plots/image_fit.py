@@ -83,10 +83,10 @@ def _image(dataset: Splits) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _caption(image: np.ndarray, output: np.ndarray, trained: int) -> str:
-    there = int(np.isfinite(image).sum())
+    count = int(np.isfinite(image).sum())
     mse = float(np.nanmean((output.astype(np.float64) - image) ** 2))
     psnr = f", psnr {-10 * math.log10(mse):.1f} dB" if mse > 0 else ""
-    missing = f" ({image.size - there:,} are in no split)" if there < image.size else ""
+    missing = f" ({image.size - count:,} are in no split)" if count < image.size else ""
     size = text(image.shape[::-1])
     return f"{size} pixels, {trained:,} of them trained on{missing}; mse of all {theme.measured(mse)}{psnr}"
 

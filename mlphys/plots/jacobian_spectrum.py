@@ -74,17 +74,17 @@ def _singular(jacobians: np.ndarray) -> np.ndarray:
 
 def _figure(mean: np.ndarray, low: np.ndarray, high: np.ndarray, title: str, caption: str) -> Figure:
     floor = ROUNDING * (float(mean.max()) or 1.0)
-    kept = int((mean > floor).sum())
-    if kept < len(mean):
-        last = "the last is" if len(mean) - kept == 1 else f"the last {len(mean) - kept} of {len(mean)} are"
+    rank = int((mean > floor).sum())
+    if rank < len(mean):
+        last = "the last is" if len(mean) - rank == 1 else f"the last {len(mean) - rank} of {len(mean)} are"
         caption += f"; {last} zero up to rounding"
     figure = theme.figure(9.5, 6, title, caption)
     axes = figure.subplots()
-    number = np.arange(1, kept + 1)
+    number = np.arange(1, rank + 1)
     axes.fill_between(
-        number, low[:kept].clip(floor), high[:kept].clip(floor), color=theme.BLUE, alpha=0.25, linewidth=0
+        number, low[:rank].clip(floor), high[:rank].clip(floor), color=theme.BLUE, alpha=0.25, linewidth=0
     )
-    axes.plot(number, mean[:kept], color=theme.BLUE, marker="o" if kept <= DOTTED else "", markersize=6, label="mean")
+    axes.plot(number, mean[:rank], color=theme.BLUE, marker="o" if rank <= DOTTED else "", markersize=6, label="mean")
     axes.set_yscale("log")
     axes.axhline(1, color=theme.GREY, linewidth=1, linestyle=":", label="1: length kept")
     log_axis.label(axes.yaxis)

@@ -42,14 +42,14 @@ class LearningCurves(Plot):
         metrics = [name for name in metrics if sum(row[name] is not None for row in run.history) > 1] or metrics
         same = [name for name in metrics if name != "loss" and _is_the_loss(run.history, name)]
         metrics = [name for name in metrics if name not in same]
-        kept, which = _kept(run, rows)
+        saved_epoch, which = _kept(run, rows)
         across = theme.style().across(min(len(metrics), 3), 5.8)
         down = math.ceil(len(metrics) / across)
         figure = theme.figure(max(5.8 * across, 7), 5.0 * down + 0.5, f"{run.name}: learning curves")
         axes = figure.subplots(down, across, squeeze=False).ravel()
         for metric, panel in zip(metrics, axes, strict=False):
             last = last_of[metric]
-            shown, why = (kept, which) if kept <= last else (last, "last of its phase")
+            shown, why = (saved_epoch, which) if saved_epoch <= last else (last, "last of its phase")
             _curves(panel, rows, metric, shown)
             if run.config.model.measures_all_in(str(rows[shown - 1]["phase"])):
                 _test(panel, metric, shown, run.metrics.get("test", {}))
@@ -99,28 +99,28 @@ def _spans(rows: Rows) -> list[tuple[str, range]]:
     return [(phase, range(first := next(epochs), first + 1 + len(list(epochs)))) for phase, epochs in phases]
 
 
-def _curves(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
+def _curves(axes: Axes, rows: Rows, metric: str, marked_epoch: int) -> None:
     """One line per phase, not connected with the next phase."""
     curves = [("training", metric, theme.BLUE), ("validation", f"validation_{metric}", theme.VERMILLION)]
     for name, column, colour in [curve for curve in curves if curve[1] in rows[0]]:
-        label = f"{name} {theme.measured(rows[kept - 1][column])}"
+        label = f"{name} {theme.measured(rows[marked_epoch - 1][column])}"
         style: dict[str, Any] = {"color": colour, "marker": "o" if len(rows) <= DOTTED else "", "markersize": 5}
         for i, (_, epochs) in enumerate(_spans(rows)):
             values = [rows[epoch - 1][column] for epoch in epochs]
             axes.plot(epochs, values, **style, label="" if i else label)
-        kept_value, kept_colour = rows[kept - 1][column], colour
-    axes.plot(kept, kept_value, "o", color=kept_colour, markersize=11)
+        marked_value, marked_colour = rows[marked_epoch - 1][column], colour
+    axes.plot(marked_epoch, marked_value, "o", color=marked_colour, markersize=11)
 
 
-def _test(axes: Axes, metric: str, kept: int, test: Mapping[str, Any]) -> None:
+def _test(axes: Axes, metric: str, marked_epoch: int, test: Mapping[str, Any]) -> None:
     if test.get(metric) is not None:
         value, error = test[metric], test.get(f"{metric}_stderr")
         style: dict[str, Any] = {"color": theme.INK, "marker": "D", "markersize": 7, "capsize": 5, "zorder": 5}
         label = f"test {theme.measured(value, error)}"
-        axes.errorbar(kept, value, error, **style, linestyle="none", label=label)
+        axes.errorbar(marked_epoch, value, error, **style, linestyle="none", label=label)
 
 
-def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
+def _axes(axes: Axes, rows: Rows, metric: str, marked_epoch: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
     values = [row[name] for name in (metric, f"validation_{metric}") for row in rows if name in row]
@@ -132,7 +132,7 @@ def _axes(axes: Axes, rows: Rows, metric: str, kept: int) -> None:
     axes.set(xlim=(1 - border, len(rows) + border), xlabel="epoch", ylabel=metric.replace("_", " "))
     axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True, min_n_ticks=1))
     axes.grid(axis="y", color=theme.PALE, linewidth=0.8)
-    axes.axvline(kept, color=theme.GREY, linestyle=":", linewidth=1.5, zorder=0)
+    axes.axvline(marked_epoch, color=theme.GREY, linestyle=":", linewidth=1.5, zorder=0)
     spans = _spans(rows)
     for phase, epochs in spans if len(spans) > 1 else ():
         if epochs.start > 1:

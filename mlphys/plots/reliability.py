@@ -69,11 +69,11 @@ def _draw(above: Axes, below: Axes, name: str, bins: Bins, color: str) -> None:
     below.stairs(bins.weight / bins.weight.sum(), bins.edges, color=color, linewidth=2)
 
 
-def _table(found: Mapping[str, Bins]) -> dict[str, list[object]]:
+def _table(bins_by_name: Mapping[str, Bins]) -> dict[str, list[object]]:
     table: dict[str, list[object]] = {
         key: [] for key in ("probabilities", "from", "to", "weight", "confidence", "accuracy", "accuracy_stderr")
     }
-    for name, bins in found.items():
+    for name, bins in bins_by_name.items():
         for i in np.flatnonzero(bins.weight > 0).tolist():
             row = (
                 name, bins.edges[i], bins.edges[i + 1], bins.weight[i], bins.confidence[i], bins.accuracy[i],

@@ -34,8 +34,8 @@ class SignalMaps(Plot):
         split = run.shown_split()
         sample = chunked.read(getattr(run.dataset(), split).x[:1])
         outputs = run.trained.layers(sample)
-        seen = run.trained.to_points(sample).reshape(_length(run.loaded.net_input.shape), -1)
-        blocks = [_Block("input", 0, seen.shape[1], 0.0, 1.0, seen[:, :MOST_CHANNELS])]
+        inputs = run.trained.to_points(sample).reshape(_length(run.loaded.net_input.shape), -1)
+        blocks = [_Block("input", 0, inputs.shape[1], 0.0, 1.0, inputs[:, :MOST_CHANNELS])]
         for row, start, step in _signals(run.rows, run.loaded.net_input.shape):
             values = outputs[row.name].reshape(_length(row.output_shape), -1)
             drawn, channels = values[:, :MOST_CHANNELS], values.shape[1]

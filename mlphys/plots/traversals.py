@@ -41,10 +41,10 @@ class Traversals(Plot):
             place = int(((codes - np.median(codes, axis=0)) ** 2).sum(axis=1).argmin())
             base, of_base = codes[place], f"those of {split} sample {place}, whose code is nearest to the medians"
         numbers = _strongest(run, base, values)
-        made = np.tile(base, (len(numbers), len(LEVELS), 1))
+        grid = np.tile(base, (len(numbers), len(LEVELS), 1))
         for line, j in enumerate(numbers):
-            made[line, :, j] = values[j]
-        images = _decoded(run, made)
+            grid[line, :, j] = values[j]
+        images = _decoded(run, grid)
         of = "N(0, 1)" if normal else f"its values of {len(codes):,} {split} samples"
         what = "images" if images.ndim == 5 else "signals"
         title = f"{run.name}: {what} along each number of the code"

@@ -78,7 +78,7 @@ def matrix(row: Row, kernel: np.ndarray) -> np.ndarray:
     layer: Any = row.layer
     (height, width, channels), (rows, columns, filters) = row.input_shape, row.output_shape
     steps, apart = layer.strides, getattr(layer, "dilation_rate", (1, 1))
-    found = np.zeros((filters, rows, columns, channels, height, width), np.float32)
+    weights = np.zeros((filters, rows, columns, channels, height, width), np.float32)
     for a, b in np.ndindex(*kernel.shape[:2]):
         down, right = (
             step * np.arange(count) + offset * dilation - border
@@ -89,8 +89,8 @@ def matrix(row: Row, kernel: np.ndarray) -> np.ndarray:
         i, j = np.flatnonzero((down >= 0) & (down < height)), np.flatnonzero((right >= 0) & (right < width))
         if i.size and j.size:
             i, j = (index.ravel() for index in np.meshgrid(i, j, indexing="ij"))
-            found[:, i, j, :, down[i], right[j]] = kernel[a, b].T
-    return found.reshape(filters * rows * columns, -1)
+            weights[:, i, j, :, down[i], right[j]] = kernel[a, b].T
+    return weights.reshape(filters * rows * columns, -1)
 
 
 def _borders(row: Row, kernel: tuple[int, ...]) -> list[int]:
