@@ -84,8 +84,8 @@ def _named_freely(names: tuple[str, ...]) -> Meaning:
             if isinstance(place, Key) and place.type.startswith("block of names, each: "):
                 kind = place.type.removeprefix("block of names, each: ")
                 return Meaning(place.dotted, place.description.sentence, kind)
-    found = look_up(dotted(names))[0]
-    raise UserError(f"{dotted(names)}: no such key; did you mean {found.dotted}?")
+    match = look_up(dotted(names))[0]
+    raise UserError(f"{dotted(names)}: no such key; did you mean {match.dotted}?")
 
 
 def _chosen(places: list[Key | Block], document: Document) -> Key | Block:

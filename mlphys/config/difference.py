@@ -21,10 +21,10 @@ ABSENT = object()  # the value of a key that an experiment has not
 def differing(experiments: Sequence[Experiment]) -> dict[str, list[Any]]:
     """The keys that are not the same in all experiments, without remarks, with the value of each or None."""
     leaves = [_leaves(experiment.model_dump(exclude=set(REMARKS)), ()) for experiment in experiments]
-    found = {
+    values_by_key = {
         key: [each.get(key) for each in leaves] for key in sorted({k for each in leaves for k in each}, key=dotted)
     }
-    return {dotted(key): values for key, values in found.items() if any(value != values[0] for value in values)}
+    return {dotted(key): values for key, values in values_by_key.items() if any(value != values[0] for value in values)}
 
 
 def differing_blocks(experiments: Sequence[Experiment]) -> dict[str, list[str]]:
@@ -38,17 +38,17 @@ def differing_blocks(experiments: Sequence[Experiment]) -> dict[str, list[str]]:
     return names
 
 
-def _compare(values: Sequence[Any], path: KeyPath, found: dict[str, list[str]]) -> None:
+def _compare(values: Sequence[Any], path: KeyPath, differences: dict[str, list[str]]) -> None:
     if all(value == values[0] for value in values):
         return
     if all(isinstance(value, dict) for value in values) and set.intersection(*map(set, values)):
         for key in dict.fromkeys(key for value in values for key in value):
-            _compare([value.get(key, ABSENT) for value in values], (*path, key), found)
+            _compare([value.get(key, ABSENT) for value in values], (*path, key), differences)
     elif all(isinstance(value, list | tuple) and any(isinstance(item, dict) for item in value) for value in values):
         for i in range(max(map(len, values))):
-            _compare([value[i] if i < len(value) else ABSENT for value in values], (*path, i), found)
+            _compare([value[i] if i < len(value) else ABSENT for value in values], (*path, i), differences)
     else:
-        found[dotted(path)] = ["" if value is ABSENT else _text(_briefly(value)) for value in values]
+        differences[dotted(path)] = ["" if value is ABSENT else _text(_briefly(value)) for value in values]
 
 
 def _text(value: Any) -> str:
@@ -66,8 +66,10 @@ def _briefly(value: Any) -> Any:
         [name] = value
         if kind := next((table[name] for table in (LAYERS, OPTIMIZERS, LOSSES) if name in table), None):
             fields = kind.model_fields
-            given = {key: _briefly(part) for key, part in arguments.items() if not _is_default(fields.get(key), part)}
-            return {name: given} if given else name
+            non_default = {
+                key: _briefly(part) for key, part in arguments.items() if not _is_default(fields.get(key), part)
+            }
+            return {name: non_default} if non_default else name
     return {key: _briefly(part) for key, part in value.items() if part is not None}
 
 

@@ -46,9 +46,9 @@ def _leaves(value: Any) -> Iterator[Any]:
 
 def _tells(clause: str, numbers: set[float], words: set[str]) -> bool:
     plain = re.findall(r"[a-z]+", clause.lower())
-    said = {float(number) for number in NUMBER.findall(clause.replace(",", ""))}
+    clause_numbers = {float(number) for number in NUMBER.findall(clause.replace(",", ""))}
     glued = "".join(plain)
-    return bool(said & numbers) or any(_is_said(word, plain, glued) for word in words)
+    return bool(clause_numbers & numbers) or any(_is_said(word, plain, glued) for word in words)
 
 
 def _is_said(word: str, plain: Sequence[str], glued: str) -> bool:

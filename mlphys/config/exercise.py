@@ -54,11 +54,13 @@ def _resolved(name: str, own: Any, complete: Any) -> KeyPath:
         paths = list(_paths(data))
         if exact := [path for path in paths if dotted(path) == name]:
             return exact[0]
-        found = [path for path in paths if path[0] not in NOT_SEARCHED and dotted(path).endswith(f".{name}")]
-        if len(found) > 1:
-            raise UserError(f"--blank {name}: several keys are called so; write one of {listed([*map(dotted, found)])}")
-        if found:
-            return found[0]
+        matches = [path for path in paths if path[0] not in NOT_SEARCHED and dotted(path).endswith(f".{name}")]
+        if len(matches) > 1:
+            raise UserError(
+                f"--blank {name}: several keys are called so; write one of {listed([*map(dotted, matches)])}"
+            )
+        if matches:
+            return matches[0]
     known = [path for path in _paths(complete) if path[0] not in NOT_SEARCHED]
     near = suggestion(name, list(dict.fromkeys([*map(dotted, known), *(str(path[-1]) for path in known)])))
     raise UserError(f"--blank {name}: the config has no such key{near}; `mlphys config show CONFIG` prints all of them")

@@ -121,34 +121,34 @@ def _input_shape(value: Any, layers: Sequence[KerasLayer], file: str) -> Shape:
     known = [first.arguments.get(key) for key in ("batch_shape", "batch_input_shape")]
     config = value.get("config") if isinstance(value, dict) else None
     known += [config.get("build_input_shape")] if isinstance(config, dict) else []
-    found = next((each for each in known if each is not None), None)
-    if found is None:
+    batch_shape = next((each for each in known if each is not None), None)
+    if batch_shape is None:
         raise UserError(
             f"{file}: the shape of its input is not in it; add keras.Input(shape) as the first layer, and save it again"
         )
-    sizes = found[1:] if isinstance(found, list) else []
+    sizes = batch_shape[1:] if isinstance(batch_shape, list) else []
     if not sizes or not all(type(n) is int and 1 <= n <= SAMPLES for n in sizes):
-        raise UserError(f"{first.place}: takes samples of {found}; every length but the first must be a number")
+        raise UserError(f"{first.place}: takes samples of {batch_shape}; every length but the first must be a number")
     if first.kind == INPUT and first.arguments.get("dtype") not in (None, "float32"):
         raise UserError(f"{first.place}: takes {str(first.arguments['dtype'])[:40]}; only float32 is read")
     return tuple(sizes)
 
 
 def _read(layers: Sequence[KerasLayer], shape: Shape, file: str) -> list[_Read]:
-    found = []
+    read_layers = []
     for source in layers:
         arguments = dict(source.arguments)
         if arguments.get("axis") in (len(shape), [len(shape)]):
             arguments["axis"] = -1
         layer = vocabulary.layer_of(replace(source, arguments=arguments), file)
-        found.append(_Read(source, layer, shape))
+        read_layers.append(_Read(source, layer, shape))
         try:
             shape = layer.output_shape(shape)
         except Refusal as refusal:
             raise UserError(f"{source.place}: {refusal.text}") from None
-    if not found:
+    if not read_layers:
         raise UserError(f"{file}: has no layers that a net could have")
-    return found
+    return read_layers
 
 
 def _training(value: Any, file: str, decisions: _Decisions) -> tuple[Any, dict[str, Any]]:
@@ -158,8 +158,8 @@ def _training(value: Any, file: str, decisions: _Decisions) -> tuple[Any, dict[s
     loss: Any = None
     if isinstance(compiled, dict) and compiled:
         if compiled.get("optimizer") is not None:
-            found = vocabulary.named_object(compiled["optimizer"], file, "optimizer")
-            spec = vocabulary.spec_of(found, vocabulary.OPTIMIZER, file)
+            optimizer = vocabulary.named_object(compiled["optimizer"], file, "optimizer")
+            spec = vocabulary.spec_of(optimizer, vocabulary.OPTIMIZER, file)
             training["optimizer"] = vocabulary.written(spec, vocabulary.OPTIMIZER)
         if compiled.get("loss") is not None:
             loss, logits = _loss(compiled["loss"], file)
@@ -178,10 +178,10 @@ def _training(value: Any, file: str, decisions: _Decisions) -> tuple[Any, dict[s
 def _loss(value: Any, file: str) -> tuple[Loss, bool]:
     if isinstance(value, list) and len(value) == 1:
         value = value[0]
-    found = vocabulary.named_object(value, file, "loss")
-    logits = bool(found.arguments.get("from_logits"))
-    arguments = {key: each for key, each in found.arguments.items() if key != "from_logits"}
-    spec = vocabulary.spec_of(KerasObject(found.kind, arguments, found.place), vocabulary.LOSS, file)
+    loss = vocabulary.named_object(value, file, "loss")
+    logits = bool(loss.arguments.get("from_logits"))
+    arguments = {key: each for key, each in loss.arguments.items() if key != "from_logits"}
+    spec = vocabulary.spec_of(KerasObject(loss.kind, arguments, loss.place), vocabulary.LOSS, file)
     assert isinstance(spec, Loss)
     return spec, logits
 
@@ -268,13 +268,13 @@ def _checked_shapes(
 
 def _places(read: Sequence[_Read], split: int | None) -> dict[str, str]:
     """Where each weight of the config is in the HDF5 file."""
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     for i, each in enumerate(read):
         part, number = ("layers", i) if split is None else ("encoder", i) if i < split else ("decoder", i - split)
         names = [*each.layer.weight_shapes(each.shape), *each.layer.statistic_shapes(each.shape)]
         row = f"{part}.{number}.{type(each.layer).__name__}"
-        found |= {f"{row}.{name}": f"{each.source.weights}/{j}" for j, name in enumerate(names)}
-    return found
+        places |= {f"{row}.{name}": f"{each.source.weights}/{j}" for j, name in enumerate(names)}
+    return places
 
 
 def _samples(model: _Model, shape: Shape, read: Sequence[_Read]) -> str:

@@ -88,13 +88,13 @@ def _layers(model: KerasObject, file: str, folder: str, part: int | None, depth:
 def _folders(entries: Sequence[KerasObject], folder: str) -> list[str]:
     """Where Keras saves each layer: named after its class, with a number from the second on."""
     counts: dict[str, int] = {}
-    found = []
+    folders = []
     for entry in entries:
         name = _snake_case(entry.kind)
         number = counts.get(name, 0)
         counts[name] = number + 1
-        found.append("/".join(filter(None, (folder, "layers", f"{name}_{number}" if number else name))))
-    return found
+        folders.append("/".join(filter(None, (folder, "layers", f"{name}_{number}" if number else name))))
+    return folders
 
 
 def _snake_case(name: str) -> str:
@@ -137,18 +137,18 @@ def _source(call: Any, model: KerasObject, name: str) -> str:
     where = f"{model.place}: its layer {short(name)}"
     if isinstance(call, list) and len(call) == 1 and isinstance(call[0], list) and len(call[0]) in (3, 4):
         call, words = call[0], call[0][3] if len(call[0]) == 4 else {}
-        found = [call[0]]
+        sources = [call[0]]
     elif isinstance(call, dict):
-        words, given = call.get("kwargs") or {}, call.get("args")
-        tensors = [given[0]] if isinstance(given, list) and len(given) == 1 else []
-        found = [_history(tensor) for tensor in tensors]
+        words, args = call.get("kwargs") or {}, call.get("args")
+        tensors = [args[0]] if isinstance(args, list) and len(args) == 1 else []
+        sources = [_history(tensor) for tensor in tensors]
     else:
-        found, words = [], {}
-    if len(found) != 1 or not isinstance(found[0], str):
+        sources, words = [], {}
+    if len(sources) != 1 or not isinstance(sources[0], str):
         raise UserError(f"{where} takes several inputs, or others than one layer's output; only a chain is read")
     if not isinstance(words, dict) or any(words[key] for key in words):
         raise UserError(f"{where} is called with {short(words)}; only an input is read")
-    return found[0]
+    return sources[0]
 
 
 def _history(tensor: Any) -> Any:

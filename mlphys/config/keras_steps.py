@@ -57,14 +57,14 @@ class LeadingSteps:
 
     def fitted(self, read: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The fitted arrays, by the names of a run."""
-        found = {}
+        arrays = {}
         for step in self.standardize:
             mean, variance = step.given or tuple(read[place] for place in step.places())
             std = np.maximum(np.sqrt(variance.astype(np.float64)), SMALLEST_SPREAD)
             name = f"preprocess.{step.number}.standardize"
-            found[f"{name}.mean"] = step.spread_out(mean, self.shape)
-            found[f"{name}.std"] = step.spread_out(std, self.shape)
-        return found
+            arrays[f"{name}.mean"] = step.spread_out(mean, self.shape)
+            arrays[f"{name}.std"] = step.spread_out(std, self.shape)
+        return arrays
 
 
 def leading_steps(layers: Sequence[KerasLayer], shape: Shape) -> LeadingSteps:
@@ -117,11 +117,11 @@ def _standardize(number: int, layer: KerasLayer, shape: Shape) -> _Standardize:
         raise UserError(f"{layer.place}: axis: {str(axis)[:40]}: expected axes of a sample")
     if layer.arguments.get("invert"):
         raise UserError(f"{layer.place}: invert=True belongs at the end of a net, not before it")
-    kept = tuple(sorted(each % rank for each in axes))
+    keep_axes = tuple(sorted(each % rank for each in axes))
     mean, variance = (numbers(layer.arguments, key, layer.place) for key in ("mean", "variance"))
-    given = None if mean is None or variance is None else (mean, variance)
-    step = _Standardize(number, layer, kept, given)
-    if given and any(each.size not in (1, math.prod(step.size(shape))) for each in given):
+    moments = None if mean is None or variance is None else (mean, variance)
+    step = _Standardize(number, layer, keep_axes, moments)
+    if moments and any(each.size not in (1, math.prod(step.size(shape))) for each in moments):
         raise UserError(f"{layer.place}: its mean and variance do not have the shape {step.size(shape)}")
     return step
 

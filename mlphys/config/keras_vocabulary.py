@@ -52,18 +52,18 @@ def spec_of(found: KerasObject, choice: Choice, file: str) -> Spec:
     if kind is None:
         plural = f"{choice.noun.removesuffix('s')}{'ses' if choice.noun.endswith('s') else 's'}"
         raise UserError(f"{found.place}: no {choice.noun} of the config language; `mlphys list {plural}` has them")
-    given: dict[str, Any] = {}
+    arguments: dict[str, Any] = {}
     for key, value in found.arguments.items():
         key = OLDER[key] if key in OLDER and key not in kind.model_fields and OLDER[key] in kind.model_fields else key
         if key == "activation" and value == "linear" and not kind.model_fields[key].is_required():
             continue  # the default
         if key in kind.model_fields:
             if value is not None or not _needs_value(kind, key):
-                given[key] = _fitting(kind, key, _value(value, f"{found.place}: {key}", file))
+                arguments[key] = _fitting(kind, key, _value(value, f"{found.place}: {key}", file))
         else:
             _require_neutral(found.place, key, value)
     try:
-        return choice.validate({choice.names[kind]: given})
+        return choice.validate({choice.names[kind]: arguments})
     except ValidationError as error:
         document = Document({}, found.place, {})
         raise complain(problems_of(error, {}), document) from None
@@ -105,18 +105,18 @@ def _value(value: Any, place: str, file: str) -> Any:
         return value
     if value.get("class_name") in ("function", "__lambda__", "__function__"):
         raise UserError(f"{place}: is a function of the author's ({short(value.get('config'))}); it is not read")
-    found = keras_object(value, file, place)
-    if found.kind == "__numpy__" or INNER.find(found.kind) is None:
-        raise UserError(f"{place}: {short(found.kind)}: nothing that the config language has")
-    spec = spec_of(KerasObject(found.kind, found.arguments, f"{place}: {found.kind}"), INNER, file)
+    nested = keras_object(value, file, place)
+    if nested.kind == "__numpy__" or INNER.find(nested.kind) is None:
+        raise UserError(f"{place}: {short(nested.kind)}: nothing that the config language has")
+    spec = spec_of(KerasObject(nested.kind, nested.arguments, f"{place}: {nested.kind}"), INNER, file)
     return INNER.dump(spec)
 
 
 def written(spec: Spec, choice: Choice) -> Any:
     """The entry as a config writes it, without the arguments that have their defaults."""
-    given = _not_default(spec)
+    arguments = _not_default(spec)
     name = choice.names[type(spec)]
-    return {name: given} if given else name
+    return {name: arguments} if arguments else name
 
 
 def _not_default(spec: Spec) -> dict[str, Any]:

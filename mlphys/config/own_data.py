@@ -83,7 +83,7 @@ def look(path: str | None, targets: Sequence[str], wanted: Targets, needs_target
     return OwnData(name, keys, spec.describe(), some.x, some.y, spec.target_names())
 
 
-def _keys(path: str, targets: Sequence[str], wanted: Targets, needs_target: bool) -> dict[str, Any]:
+def _keys(path: str, targets: Sequence[str], target_type: Targets, needs_target: bool) -> dict[str, Any]:
     file = Path(path)
     if not os.path.exists(file):
         raise UserError(f"{path}: no such file or folder; a relative path starts at {Path.cwd()}")
@@ -94,13 +94,13 @@ def _keys(path: str, targets: Sequence[str], wanted: Targets, needs_target: bool
     if file.suffix.lower() not in (".csv", ".tsv", ".txt", ".dat", ".tab", ""):
         array_files.headers(file)  # refuses a format that is not read, and says how it is converted
     keys = own_table.keys(path, targets, needs_target)
-    return keys | _meaning(path, keys, wanted)
+    return keys | _meaning(path, keys, target_type)
 
 
-def _meaning(path: str, keys: Mapping[str, Any], wanted: Targets) -> dict[str, Any]:
+def _meaning(path: str, keys: Mapping[str, Any], target_type: Targets) -> dict[str, Any]:
     """Whether a column of numbers holds classes."""
     target = plain(keys.get("target"))
-    if wanted or not isinstance(target, str):
+    if target_type or not isinstance(target, str):
         return {}
     column = own_table.column(path, target)
     if column.is_text or not column.is_label():
@@ -146,7 +146,7 @@ def _target(headers: Mapping[str, Header], x: str, samples: Header) -> str | Non
         for name, header in headers.items()
         if name != x and header.shape[:1] == samples.shape[:1] and name.lower() not in own_table.WEIGHTS
     ]
-    named = [name for wanted in own_table.TARGETS for name in fitting if name.lower() == wanted]
+    named = [name for target in own_table.TARGETS for name in fitting if name.lower() == target]
     return named[0] if named else fitting[0] if len(fitting) == 1 else None
 
 

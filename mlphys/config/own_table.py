@@ -70,7 +70,7 @@ class Column:
 
     def stand_ins(self) -> list[float]:
         """Numbers such as -9999 that stand for missing values: repeated, and far outside of the others."""
-        found = []
+        missing_values = []
         for value in STANDINS:
             those = self.numbers == value
             others = self.numbers[~those & ~self.missing]
@@ -78,8 +78,8 @@ class Column:
                 continue
             middle, reach = float(np.median(others)), float(others.max() - others.min())
             if abs(value - middle) > 2 * max(reach, 1e-9):
-                found.append(value)
-        return found
+                missing_values.append(value)
+        return missing_values
 
 
 def keys(path: str, targets: Sequence[str], needs_target: bool) -> dict[str, Any]:
@@ -153,16 +153,16 @@ def _column(name: str, texts: Sequence[str], cells: Cells) -> Column:
         if value is None and not missing[-1]:
             different.add(text)
     if different:  # some of the labels may be written as numbers
-        different |= {text for text, gone in zip(texts, missing, strict=True) if not gone}
+        different |= {text for text, is_missing in zip(texts, missing, strict=True) if not is_missing}
     return Column(name, np.array(numbers), frozenset(different), np.array(missing))
 
 
 def _target(columns: dict[str, Column], weight: str | None, needed: bool) -> tuple[list[str], str]:
     """The columns that look like the target, and why."""
     names = [name for name in columns if name != weight]
-    for wanted in TARGETS:
+    for target in TARGETS:
         for name in names:
-            if name.lower() == wanted and (needed or columns[name].is_label()):
+            if name.lower() == target and (needed or columns[name].is_label()):
                 return [name], "the column of that name; --target names another"
     if not needed:
         return [], ""
@@ -192,13 +192,13 @@ def _missing(features: Sequence[Column], targets: Sequence[Column]) -> dict[str,
     """What is done with missing cells."""
     block: dict[str, Any] = {}
     stand_ins = sorted({value for column in features for value in column.stand_ins()})
-    gone = np.any([column.missing | np.isin(column.numbers, stand_ins) for column in features], axis=0)
+    mask = np.any([column.missing | np.isin(column.numbers, stand_ins) for column in features], axis=0)
     without_target = np.any([column.missing for column in targets], axis=0) if targets else np.zeros(1, bool)
     if without_target.any():
         block["missing"] = Because("drop", f"{int(without_target.sum())} rows have no target: nothing to learn from")
-    elif gone.any():
-        share = f"{int(gone.sum())} of {len(gone)} rows have missing cells"
-        drop = gone.mean() <= RARE
+    elif mask.any():
+        share = f"{int(mask.sum())} of {len(mask)} rows have missing cells"
+        drop = mask.mean() <= RARE
         block["missing"] = Because(
             "drop" if drop else "mean",
             f"{share}: few, left out" if drop else f"{share}: too many to leave out; filled with the mean of training",

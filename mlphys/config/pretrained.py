@@ -57,19 +57,19 @@ def finished(name: str, path: tuple[str, ...], file: str) -> RunFiles:
 
     Raises Refusal, with the remedy, unless it exists and its training is finished.
     """
-    found = located(name)
-    if found is None:
+    folder = located(name)
+    if folder is None:
         where = "neither as a folder nor under runs/"
         raise Refusal((*path, "run"), f"{name}: no such run, {where}; {_making(name, file)}")
-    run = RunFiles(found)
+    run = RunFiles(folder)
     state, epochs = run.status["state"], run.status["epochs"]
     if state == "diverged":
-        raise Refusal((*path, "run"), f"{found}: its training diverged; name another run")
-    if state != "done" and atomic.held(found):
-        raise Refusal((*path, "run"), f"{found}: is being trained now ({epochs} epochs so far); wait for it")
+        raise Refusal((*path, "run"), f"{folder}: its training diverged; name another run")
+    if state != "done" and atomic.held(folder):
+        raise Refusal((*path, "run"), f"{folder}: is being trained now ({epochs} epochs so far); wait for it")
     if state != "done":
-        so_far = f"({state}, {epochs} epochs so far); `mlphys resume {found}` continues it"
-        raise Refusal((*path, "run"), f"{found}: its training is not finished {so_far}")
+        so_far = f"({state}, {epochs} epochs so far); `mlphys resume {folder}` continues it"
+        raise Refusal((*path, "run"), f"{folder}: its training is not finished {so_far}")
     return run
 
 
@@ -91,8 +91,8 @@ def encoder(
     Raises Refusal where the run has no encoder, was trained on other samples, or has changed since the block
     was completed.
     """
-    model, there = run.resolved.experiment.model, run.resolved.net_input
-    theirs = model.encoder_rows(there)
+    model, pretrained_input = run.resolved.experiment.model, run.resolved.net_input
+    theirs = model.encoder_rows(pretrained_input)
     if not theirs:
         raise Refusal(
             (*ENCODER, "run"),
@@ -101,8 +101,8 @@ def encoder(
         )
     _check_steps(run, data, description)
     shape = net_input(data, description).shape
-    if shape != there.shape:
-        _refuse_shape("its encoder", run, there.shape, shape, (*ENCODER, "run"))
+    if shape != pretrained_input.shape:
+        _refuse_shape("its encoder", run, pretrained_input.shape, shape, (*ENCODER, "run"))
     layers: list[Layer] = [row.layer for row in theirs]
     if theirs[0].input_shape != shape:
         layers = [Flatten(), *layers]
@@ -167,13 +167,13 @@ def _check_steps(run: PretrainedRun, data: Dataset, description: Description) ->
     if ours != theirs:
         difference = flow(theirs) if theirs else "none"
         raise Refusal(STEPS, f"{run.path}: was trained with other preprocessing; write the same: {difference}")
-    there = run.resolved.description.shape
-    if theirs and description.shape != there:
-        _refuse_shape("its preprocessing", run, there, description.shape, STEPS)
+    pretrained_shape = run.resolved.description.shape
+    if theirs and description.shape != pretrained_shape:
+        _refuse_shape("its preprocessing", run, pretrained_shape, description.shape, STEPS)
 
 
-def _refuse_shape(what: str, run: PretrainedRun, there: Shape, here: Shape, path: tuple[str, ...]) -> NoReturn:
-    raise Refusal(path, f"{run.path}: {what} takes samples of {text(there)}, and those here are {text(here)}")
+def _refuse_shape(what: str, run: PretrainedRun, expected: Shape, received: Shape, path: tuple[str, ...]) -> NoReturn:
+    raise Refusal(path, f"{run.path}: {what} takes samples of {text(expected)}, and those here are {text(received)}")
 
 
 def _check_unchanged(block: PretrainedEncoder | Initial, run: PretrainedRun, path: tuple[str, ...]) -> None:

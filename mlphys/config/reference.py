@@ -163,12 +163,12 @@ def _entries(key: Key, part: Part) -> list[Block]:
 @cache
 def vocabularies() -> Mapping[str, Choice | Entry]:
     """What a config can name, such as layers and optimizers, by what messages call one of them."""
-    found: dict[str, Choice | Entry] = {}
+    by_noun: dict[str, Choice | Entry] = {}
     for block in _blocks():
         for part in [part for key in block.keys for part in key.parts if isinstance(part, Choice | Entry)]:
-            if part.noun not in found or len(part.options) < len(found[part.noun].options):
-                found[part.noun] = part
-    return found
+            if part.noun not in by_noun or len(part.options) < len(by_noun[part.noun].options):
+                by_noun[part.noun] = part
+    return by_noun
 
 
 def look_up(name: str) -> list[Key | Block]:
@@ -177,10 +177,10 @@ def look_up(name: str) -> list[Key | Block]:
     Raises UserError with the nearest name for one that is not known.
     """
     parts = tuple(part for part in name.split(".") if not part.isdecimal())
-    if found := along(parts):
-        return found
-    if parts and (found := _by_name(parts)):
-        return found
+    if matches := along(parts):
+        return matches
+    if parts and (matches := _by_name(parts)):
+        return matches
     raise UserError(f"{name}: no such key{_nearest(parts)}; `mlphys list keys` lists them")
 
 
@@ -259,10 +259,10 @@ def _nearest(parts: tuple[str, ...]) -> str:
     """A hint for the first part of a path that leads nowhere."""
     places: list[Key | Block] = [TOP]
     for i, part in enumerate(parts):
-        below = [found for place in places for found in _step(place, part)]
+        below = [child for place in places for child in _step(place, part)]
         if not below:
-            there = sorted({name for place in places for name in _names(place)})
-            near = suggestion(part, there)
+            names = sorted({name for place in places for name in _names(place)})
+            near = suggestion(part, names)
             known = sorted({key.name for key in every_key()} | {block.name for block in blocks()} - {""})
             where = f" in {'.'.join(parts[:i])}" if i else ""
             return f"{where}{near or suggestion(part, known)}"

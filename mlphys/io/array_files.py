@@ -68,8 +68,8 @@ def headers(path: Path) -> dict[str, Header]:
         return confined.headers(path, kind)
     files, packed = apart(path), _idx_files(path)
     if files or packed or os.path.isdir(path):
-        found = {name: npz.npy_header(file) for name, file in files.items()}
-        return {**found, **{name: idx.header(file) for name, file in packed.items()}}
+        npy_headers = {name: npz.npy_header(file) for name, file in files.items()}
+        return {**npy_headers, **{name: idx.header(file) for name, file in packed.items()}}
     _check_format(path)
     return npz.headers(path)
 
@@ -92,12 +92,12 @@ def read(path: Path, headers: Mapping[str, Header]) -> dict[str, np.ndarray]:
 
 def one(path: Path, preferred: str) -> np.ndarray:
     """The samples of a file: the array `preferred`, else x, else the only one. Raises UserError where there is none."""
-    found = headers(path)
-    name = next((name for name in (preferred, "x") if name in found), next(iter(found), ""))
-    if name not in found or (name not in (preferred, "x") and len(found) > 1):
-        have = ", ".join(list(found)[:20]) or "none"
+    available = headers(path)
+    name = next((name for name in (preferred, "x") if name in available), next(iter(available), ""))
+    if name not in available or (name not in (preferred, "x") and len(available) > 1):
+        have = ", ".join(list(available)[:20]) or "none"
         raise UserError(f"{path}: expected an array {preferred}, or one array alone; received {have}")
-    return read(path, {name: found[name]})[name]
+    return read(path, {name: available[name]})[name]
 
 
 def _confined(path: Path) -> str | None:

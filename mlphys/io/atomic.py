@@ -38,10 +38,10 @@ def write_in(folder: int, name: str, content: bytes | str) -> None:
     data = content.encode("utf-8", "backslashreplace") if isinstance(content, str) else content
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     temporary = f".{name}.{secrets.token_hex(4)}"
-    made = False
+    created = False
     try:
         handle = os.open(temporary, flags, 0o666, dir_fd=folder)
-        made = True
+        created = True
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -49,7 +49,7 @@ def write_in(folder: int, name: str, content: bytes | str) -> None:
         os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
     except BaseException:  # Ctrl-C too
-        if made:
+        if created:
             with contextlib.suppress(OSError):
                 os.unlink(temporary, dir_fd=folder)
         raise

@@ -35,13 +35,13 @@ def columns(path: Path) -> dict[str, Header]:
 
 def rows(path: Path) -> tuple[list[str], Iterator[Row]]:
     """The names of the columns, and the rows as cells of text, numbered from 1. Numbers are written in full."""
-    found = columns(path)
-    return list(found), _rows(path, found)
+    headers = columns(path)
+    return list(headers), _rows(path, headers)
 
 
-def _rows(path: Path, found: dict[str, Header]) -> Iterator[Row]:
-    values = array_files.read(path, found)
-    for i, row in enumerate(zip(*(values[name] for name in found), strict=True), 1):
+def _rows(path: Path, headers: dict[str, Header]) -> Iterator[Row]:
+    values = array_files.read(path, headers)
+    for i, row in enumerate(zip(*(values[name] for name in headers), strict=True), 1):
         yield i, [_cell(value) for value in row]
 
 

@@ -207,10 +207,10 @@ def dtype_of(text: Any) -> np.dtype[Any]:
 
 def _checked(path: Path, line: bytes) -> dict[str, Described]:
     """The descriptions of all arrays from a reading process, validated against the size of the file."""
-    found = {}
+    descriptions = {}
     for name, (shape, dtype, refusal) in _facts(line)["arrays"].items():
         header = _header(shape, dtype)
         if not refusal and header.dtype.kind != "U" and header.nbytes > MOST_GROWTH * path.stat().st_size:
             refusal = f"claims the shape {header.shape} of {header.dtype}, which is more than the file can hold"
-        found[name] = (header, str(refusal))
-    return found
+        descriptions[name] = (header, str(refusal))
+    return descriptions

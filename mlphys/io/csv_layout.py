@@ -218,5 +218,5 @@ def _names(
 
 def _are_units(row: Sequence[str]) -> bool:
     """`s, V`, `(s), (Volt)`, `[s], [V]`."""
-    found = [cell for cell in row if cell]
-    return bool(found) and all(cell[0] + cell[-1] in ("()", "[]") or cell.lower() in UNITS for cell in found)
+    nonempty = [cell for cell in row if cell]
+    return bool(nonempty) and all(cell[0] + cell[-1] in ("()", "[]") or cell.lower() in UNITS for cell in nonempty)

@@ -48,20 +48,20 @@ class Cells:
     def features(self, row: Sequence[str], places: Sequence[int]) -> tuple[list[float], dict[str, str]]:
         """The values of a row with its columns at `places`, and for each unusable column the reason."""
         if not self.categories and not self.missing:
-            found = csvfile.plain_numbers([row[place] for place in places])
-            if found is not None:
-                return found, {}
-        found = []
+            values = csvfile.plain_numbers([row[place] for place in places])
+            if values is not None:
+                return values, {}
+        values = []
         wrong: dict[str, str] = {}
         for name, place in zip(self.names, places, strict=True):
             try:
                 if name in self.categories:
-                    found += self._one_hot(name, row[place])
+                    values += self._one_hot(name, row[place])
                 else:
-                    found.append(self.number(row[place]))
+                    values.append(self.number(row[place]))
             except ValueError as error:
                 wrong[name] = str(error)
-        return found, wrong
+        return values, wrong
 
     def _one_hot(self, name: str, cell: str) -> list[float]:
         values = self.categories[name]

@@ -50,19 +50,19 @@ def fetch(source: RemoteFile, progress: Progress | None = None) -> Path:
 
     Raises UserError, with checksum and paths, for a wrong file or a failed download.
     """
-    found = locate(source)
-    if found is None:
-        path, made = _target(source)
+    existing = locate(source)
+    if existing is None:
+        path, created = _target(source)
         try:
             return _download(source, path, progress or (lambda done, total: None))
         except UserError:
-            for folder in made:
+            for folder in created:
                 with suppress(OSError):  # another process may have put something there
                     folder.rmdir()
             raise
-    if fault := _fault(source, found):
-        raise UserError(f"{found}: {fault}; remove it, then {_remedy(source)}")
-    return found
+    if fault := _fault(source, existing):
+        raise UserError(f"{existing}: {fault}; remove it, then {_remedy(source)}")
+    return existing
 
 
 def keep(source: RemoteFile, content: bytes) -> Path:
@@ -81,11 +81,11 @@ def _fault(source: RemoteFile, path: Path) -> str | None:
     if version and (source.sha256, version) in _verified:
         return None
     try:
-        found = (source.digest or checksum.sha256)(path)
+        digest = (source.digest or checksum.sha256)(path)
     except UserError as error:  # without its remedy, which is for the user's own files
         return str(error).removeprefix(f"{path}: ").partition(";")[0]
-    if found != source.sha256:
-        return f"damaged or another file (sha256 of {source.digested}: {found})"
+    if digest != source.sha256:
+        return f"damaged or another file (sha256 of {source.digested}: {digest})"
     if version and version == _version(path):
         _verified.add((source.sha256, version))
     return None
@@ -109,11 +109,11 @@ def _remedy(source: RemoteFile) -> str:
 def _target(source: RemoteFile) -> tuple[Path, list[Path]]:
     """The first writable candidate path, and the folders that were made for it, the innermost first."""
     for path in places(source):
-        made = [folder for folder in path.parents if not os.path.exists(folder)]
+        missing = [folder for folder in path.parents if not os.path.exists(folder)]
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
         if os.path.isdir(path.parent) and os.access(path.parent, os.W_OK):
-            return path, made
+            return path, missing
     folders = " nor ".join(str(path.parent) for path in places(source))
     raise UserError(
         f"{source.name}: cannot write to {folders}; set MLPHYS_DATA to a folder of yours, then {_remedy(source)}"

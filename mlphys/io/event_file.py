@@ -54,12 +54,12 @@ class EventFile:
 
     def begin(self, time: float, last_step: int) -> None:
         """A new file, or the one that is there with the events up to a step, if a training goes on behind it."""
-        kept = b""
+        previous = b""
         if last_step and self._folder.has(self._name):
             content = self._folder.read(self._name, LARGEST)
-            kept = b"".join(whole for whole, inside in _records(content) if _step(inside) <= last_step)
+            previous = b"".join(whole for whole, inside in _records(content) if _step(inside) <= last_step)
         version = record(_key(1, 1) + struct.pack("<d", time) + _bytes(3, VERSION))
-        self._folder.write(self._name, kept or version)
+        self._folder.write(self._name, previous or version)
 
     def append(self, events: bytes) -> None:
         self._folder.append(self._name, events, new=False)
@@ -104,11 +104,11 @@ def _bytes(number: int, content: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    found = bytearray()
+    encoded = bytearray()
     while value > 0x7F:
-        found.append(value & 0x7F | 0x80)
+        encoded.append(value & 0x7F | 0x80)
         value >>= 7
-    return bytes([*found, value])
+    return bytes([*encoded, value])
 
 
 def _checksum(content: bytes) -> bytes:
@@ -123,9 +123,9 @@ def _checksum(content: bytes) -> bytes:
 
 @functools.cache
 def _table() -> tuple[int, ...]:
-    found = []
+    table = []
     for byte in range(256):
         for _ in range(8):
             byte = byte >> 1 ^ (POLYNOMIAL if byte & 1 else 0)
-        found.append(byte)
-    return tuple(found)
+        table.append(byte)
+    return tuple(table)

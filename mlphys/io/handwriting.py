@@ -135,18 +135,18 @@ def _boxed(ink: np.ndarray, box: int) -> np.ndarray:
     scale = box / max(ink.shape)
     height, width = (max(1, round(n * scale)) for n in ink.shape)
     scaled = Image.fromarray(ink.astype(np.float32)).resize((width, height), Image.Resampling.BOX)
-    found = np.asarray(scaled, np.float32)
-    return (found / max(float(np.quantile(found, 0.98)), 0.3)).clip(0, 1)
+    pixels = np.asarray(scaled, np.float32)
+    return (pixels / max(float(np.quantile(pixels, 0.98)), 0.3)).clip(0, 1)
 
 
 def _centred(ink: np.ndarray, size: int) -> np.ndarray:
     """The centre of mass in the middle of the frame, as far as the frame holds all of it."""
-    made = np.zeros((size, size), np.float32)
+    frame = np.zeros((size, size), np.float32)
     total = float(ink.sum())
     starts = []
     for axis, length in enumerate(ink.shape):
         mass = ink.sum(axis=1 - axis)
         centre = float((mass * np.arange(length)).sum()) / total if total else (length - 1) / 2
         starts.append(min(max(round((size - 1) / 2 - centre), 0), size - length))
-    made[starts[0] : starts[0] + ink.shape[0], starts[1] : starts[1] + ink.shape[1]] = ink
-    return made
+    frame[starts[0] : starts[0] + ink.shape[0], starts[1] : starts[1] + ink.shape[1]] = ink
+    return frame

@@ -34,20 +34,20 @@ def answers(paths: Sequence[Path], request: dict[str, Any], limits: Limits | Non
     `request` has most_pixels, wanted, and what `decoding_process` takes with it. Where a process fails that has
     decoded other images, a new one decodes this image once more.
     """
-    found: list[Answer | UserError | None] = [_refusal(path) for path in paths]
-    places = [place for place, refusal in enumerate(found) if refusal is None]
+    results: list[Answer | UserError | None] = [_refusal(path) for path in paths]
+    places = [place for place, refusal in enumerate(results) if refusal is None]
     decoded = _answers([paths[place] for place in places], request, limits)
     for place, answer in zip(places, decoded, strict=True):
-        found[place] = answer
-    return [answer for answer in found if answer is not None]
+        results[place] = answer
+    return [answer for answer in results if answer is not None]
 
 
 def answer(path: Path, request: dict[str, Any], limits: Limits | None = None) -> Answer:
     """The answer about one image. Raises UserError."""
-    (found,) = answers([path], request, limits)
-    if isinstance(found, UserError):
-        raise found
-    return found
+    (result,) = answers([path], request, limits)
+    if isinstance(result, UserError):
+        raise result
+    return result
 
 
 def close() -> None:
@@ -131,24 +131,24 @@ class Failed(Exception):
 
 def _answers(paths: Sequence[Path], request: dict[str, Any], limits: Limits | None) -> list[Answer | UserError]:
     of_each = [limits or _limits(path) for path in paths]
-    found: list[Answer | UserError] = []
+    results: list[Answer | UserError] = []
     decoder = _ready() if paths else None
-    while decoder and len(found) < len(paths):
+    while decoder and len(results) < len(paths):
         try:
-            for facts, values in decoder.answers(paths[len(found) :], request, of_each[len(found) :]):
-                path = paths[len(found)]
-                found.append(UserError(f"{path}: {facts['error']}") if "error" in facts else (facts, values))
+            for facts, values in decoder.answers(paths[len(results) :], request, of_each[len(results) :]):
+                path = paths[len(results)]
+                results.append(UserError(f"{path}: {facts['error']}") if "error" in facts else (facts, values))
         except Failed as failed:
             decoder.close()
             if decoder.fresh:
-                found.append(UserError(f"{paths[len(found)]}: {failed}; save it again, or leave it out"))
+                results.append(UserError(f"{paths[len(results)]}: {failed}; save it again, or leave it out"))
             decoder = Decoder()
         except BaseException:
             decoder.close()
             raise
     if decoder:
         _keep(decoder)
-    return found
+    return results
 
 
 def _ready() -> Decoder:

@@ -88,8 +88,8 @@ def largest_of_16_bits(paths: Sequence[Path]) -> int | None:
 
     def largest(group: Sequence[Path]) -> list[int]:
         answers = image_decoders.answers(group, _request("largest"))
-        found = [answer[0]["largest"] for answer in answers if not isinstance(answer, UserError)]
-        return [int(value) for value in found if value is not None]
+        maxima = [answer[0]["largest"] for answer in answers if not isinstance(answer, UserError)]
+        return [int(value) for value in maxima if value is not None]
 
     with ThreadPoolExecutor(image_decoders.PROCESSES) as pool:
         return max(chain.from_iterable(pool.map(largest, _groups(paths))), default=None)
@@ -157,5 +157,5 @@ def _floats(values: np.ndarray | None, greyscale: bool, white_of_16_bits: float)
     return pixels if greyscale or not deep else pixels.repeat(3, axis=2)
 
 
-def _request(wanted: str, **settings: Any) -> dict[str, Any]:
-    return {"wanted": wanted, "most_pixels": MOST_PIXELS, **settings}
+def _request(requested: str, **settings: Any) -> dict[str, Any]:
+    return {"wanted": requested, "most_pixels": MOST_PIXELS, **settings}

@@ -49,8 +49,8 @@ def version(path: Path) -> str:
         if METADATA not in archive.namelist():
             return ""
         facts = _json(f"{path}: {METADATA}", _member(path, archive, METADATA, LARGEST_METADATA))
-    found = facts.get("keras_version") if isinstance(facts, dict) else None
-    return found if isinstance(found, str) and re.fullmatch(r"[0-9a-z.+-]{1,20}", found) else ""
+    keras_version = facts.get("keras_version") if isinstance(facts, dict) else None
+    return keras_version if isinstance(keras_version, str) and re.fullmatch(r"[0-9a-z.+-]{1,20}", keras_version) else ""
 
 
 def weights(path: Path, expected: Mapping[str, Shape]) -> dict[str, np.ndarray]:
@@ -72,16 +72,16 @@ def weights(path: Path, expected: Mapping[str, Shape]) -> dict[str, np.ndarray]:
 
 
 def _checked(path: Path, copy: Path, expected: Mapping[str, Shape]) -> dict[str, np.ndarray]:
-    there = confined.described(copy, "hdf5")
+    descriptions = confined.described(copy, "hdf5")
     for name, shape in expected.items():
-        if name not in there:
+        if name not in descriptions:
             raise UserError(f"{copy}: has no array {name}, which {CONFIG} needs; {WRITE_AGAIN}")
-        header, refusal = there[name]
+        header, refusal = descriptions[name]
         if refusal:
             raise UserError(f"{copy}: {name} {refusal}")
         if header.shape != shape or header.dtype.kind != "f":
-            found = f"{header.shape} of {header.dtype}"
-            raise UserError(f"{copy}: {name} is {found}; {CONFIG} says {shape} of float32; {WRITE_AGAIN}")
+            actual = f"{header.shape} of {header.dtype}"
+            raise UserError(f"{copy}: {name} is {actual}; {CONFIG} says {shape} of float32; {WRITE_AGAIN}")
     arrays = confined.read(copy, "hdf5", list(expected)) if expected else {}
     for name, values in arrays.items():
         if not np.isfinite(values).all():

@@ -29,13 +29,13 @@ def bound() -> int:
 
 def free() -> int:
     """Bytes of memory that are free here, in this container too; all that there are where the system does not say."""
-    found = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
+    limits = [os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")]
     if text := re.search(r"^MemAvailable:\s+(\d+) kB", _text(MEMINFO), re.MULTILINE):
-        found.append(1024 * int(text[1]))
+        limits.append(1024 * int(text[1]))
     most, used = _text(CGROUP / "memory.max").strip(), _text(CGROUP / "memory.current").strip()
     if most.isdecimal() and used.isdecimal():
-        found.append(max(0, int(most) - int(used)))
-    return min(found)
+        limits.append(max(0, int(most) - int(used)))
+    return min(limits)
 
 
 def require(where: str, needed: int, remedy: str) -> None:

@@ -45,8 +45,8 @@ def main() -> None:
 
 
 def _answer(out: BinaryIO, kind: Any, file: BinaryIO, names: list[str]) -> None:
-    found = kind.describe(file)
-    _line(out, {"arrays": {name: [array.shape, array.dtype, array.refusal] for name, array in found.items()}})
+    descriptions = kind.describe(file)
+    _line(out, {"arrays": {name: [array.shape, array.dtype, array.refusal] for name, array in descriptions.items()}})
     if not names:
         return
     out.flush()  # the parent may refuse before anything is read

@@ -196,8 +196,8 @@ def located(name: str, root: Path = Path("runs")) -> Path | None:
     for path in (Path(name), root / name):
         if os.path.exists(path / "config.yaml"):  # unlike Path.exists, it accepts names of any length
             return path
-        if found := members(path):
-            return found[-1]
+        if runs := members(path):
+            return runs[-1]
     return None
 
 

@@ -79,10 +79,10 @@ def members(path: Path) -> tuple[list[Path], str]:
     """
     if not path.is_dir():
         return [path], ""
-    found, others = image_files.below(path)
-    if not found:
+    images, others = image_files.below(path)
+    if not images:
         raise UserError(f"{path}: a folder without images ({', '.join(image_files.SUFFIXES)}); name the files in it")
-    return found, image_files.left_out(path, others)
+    return images, image_files.left_out(path, others)
 
 
 def read(path: Path, expected: Expected, resize: bool = False, invert: bool = False) -> np.ndarray:
@@ -170,12 +170,12 @@ def _table(path: Path, layout: Layout, rows: Iterator[Row], expected: Expected) 
     for number, row in rows if named else chain([(line, first)], rows):
         if len(row) != len(first):
             raise UserError(f"{path}:{number}: {len(row)} cells, but the first line has {len(first)}")
-        found, wrong = cells.features(row, places)
+        features, wrong = cells.features(row, places)
         for name, reason in wrong.items():
             raise UserError(f"{path}:{number}: {name if named else _place(cells, name)}: {reason}")
         if not expected.fills_gaps:
             _refuse_gaps(f"{path}:{number}", cells, row, places, named)
-        values.extend(found)
+        values.extend(features)
     return np.array(values).reshape(-1, len(cells.feature_names()))
 
 

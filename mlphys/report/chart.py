@@ -127,25 +127,27 @@ def _svg(chart: Chart) -> Html:
 
 
 def _drawn(line: Line, across: Any, down: Any) -> list[Html]:
-    colour, found = f"c{line.colour % LINES}", []
+    colour, elements = f"c{line.colour % LINES}", []
     points = [f"{across(x):.1f},{down(y):.1f}" for x, y in zip(line.x, line.y, strict=True)]
     if line.low is not None and line.high is not None:
         if line.marked:
             for x, low, high in zip(line.x, line.low, line.high, strict=True):
                 at = round(across(x), 1)
                 ends = {"y1": round(down(low), 1), "y2": round(down(high), 1)}
-                found.append(element("line", x1=at, x2=at, **ends, class_=f"bar {colour}"))
+                elements.append(element("line", x1=at, x2=at, **ends, class_=f"bar {colour}"))
         else:
-            there = [f"{across(x):.1f},{down(y):.1f}" for x, y in zip(line.x, line.high, strict=True)]
-            back = [f"{across(x):.1f},{down(y):.1f}" for x, y in zip(line.x, line.low, strict=True)]
-            found.append(element("polygon", points=" ".join([*there, *back[::-1]]), class_=f"band {colour}"))
+            upper = [f"{across(x):.1f},{down(y):.1f}" for x, y in zip(line.x, line.high, strict=True)]
+            lower = [f"{across(x):.1f},{down(y):.1f}" for x, y in zip(line.x, line.low, strict=True)]
+            elements.append(element("polygon", points=" ".join([*upper, *lower[::-1]]), class_=f"band {colour}"))
     if line.joined:
-        found.append(element("polyline", points=" ".join(points), class_=f"{colour}{' dashed' if line.dashed else ''}"))
+        elements.append(
+            element("polyline", points=" ".join(points), class_=f"{colour}{' dashed' if line.dashed else ''}")
+        )
     if line.marked or len(points) == 1:
         for point in points:
             at, height = point.split(",")
-            found.append(element("circle", cx=at, cy=height, r=3.5, class_=f"dot {colour}"))
-    return found
+            elements.append(element("circle", cx=at, cy=height, r=3.5, class_=f"dot {colour}"))
+    return elements
 
 
 def _legend(chart: Chart) -> Html:

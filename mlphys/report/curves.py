@@ -47,10 +47,10 @@ def charts(rows: Sequence[Mapping[str, Any]]) -> list[Chart]:
 
 
 def _line(rows: Sequence[Mapping[str, Any]], column: str, name: str, colour: int) -> Line | None:
-    there = [(row["epoch"], row[column]) for row in rows if _is_number(row.get(column))]
-    if not there:
+    points = [(row["epoch"], row[column]) for row in rows if _is_number(row.get(column))]
+    if not points:
         return None
-    x, y = zip(*there, strict=True)
+    x, y = zip(*points, strict=True)
     return Line(name, x, y, colour=colour)
 
 

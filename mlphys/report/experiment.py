@@ -34,12 +34,12 @@ def section(run: Run) -> Section:
 
 def without_defaults(spec: Spec, dumped: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a block that differ from its defaults, of the blocks in it too."""
-    found = {}
+    non_default = {}
     for name, field in type(spec).model_fields.items():
         value = getattr(spec, name)
         if field.is_required() or value != field.get_default(call_default_factory=True, validated_data={}):
-            found[name] = _folded(value, dumped[name])
-    return found
+            non_default[name] = _folded(value, dumped[name])
+    return non_default
 
 
 def _folded(value: Any, dumped: Any) -> Any:
@@ -49,6 +49,6 @@ def _folded(value: Any, dumped: Any) -> Any:
         return dumped
     if len(dumped) == 1 and not {*dumped} & {*type(value).model_fields}:
         [(name, inner)] = dumped.items()
-        given = without_defaults(value, inner)
-        return {name: given} if given else name
+        arguments = without_defaults(value, inner)
+        return {name: arguments} if arguments else name
     return without_defaults(value, dumped)

@@ -66,8 +66,8 @@ def table(columns: list[Any], rows: list[list[Any]], caption: str | None = None,
         for row in rows
     ]
     title = element("caption", caption) if caption else None
-    made = element("table", title, element("thead", element("tr", head)), element("tbody", body), class_=class_)
-    return element("div", made, class_="scrolls", tabindex="0")
+    inner = element("table", title, element("thead", element("tr", head)), element("tbody", body), class_=class_)
+    return element("div", inner, class_="scrolls", tabindex="0")
 
 
 def _shown(value: Any) -> Any:

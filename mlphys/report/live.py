@@ -147,19 +147,19 @@ def _kept(run: Run, known: Snapshots) -> Snapshots:
     return {epoch: known[epoch] for epoch in shown}
 
 
-def _plane(run: Run, kept: Snapshots) -> dict[str, Any] | None:
+def _plane(run: Run, snapshots: Snapshots) -> dict[str, Any] | None:
     """The plane of the loss surface, and the loss; None without snapshots, and for a loss that the page lacks."""
     training, kind = run.config.training, run.config.model
     loss = training.loss or kind.DEFAULT_LOSS
     if type(loss).__name__ not in known_losses() or not kind.ONE_CHAIN_TO_COST:
         return None
-    found = loss_plane.through([*kept.values(), {name: run.weights[name] for name in run.loaded.weight_shapes()}])
-    if found is None:
+    plane = loss_plane.through([*snapshots.values(), {name: run.weights[name] for name in run.loaded.weight_shapes()}])
+    if plane is None:
         return None
     return {
-        "places": found.places.tolist(),
-        "factors": found.factors.tolist(),
-        "shares": found.shares.tolist(),
+        "places": plane.places.tolist(),
+        "factors": plane.factors.tolist(),
+        "shares": plane.shares.tolist(),
         "loss": type(loss).__name__,
         "arguments": loss.model_dump(),
         "summed": loss.over_outputs() and training.loss_per == "sample",

@@ -24,11 +24,11 @@ def _line(line: str) -> Html:
     tokens = [match.group(0) for match in TOKEN.finditer(line.strip().replace("...", "…"))]
     parts = []
     for prose, run in groupby(range(len(tokens)), lambda at: _is_prose(tokens, at)):
-        found = [tokens[at] for at in run]
+        segment = [tokens[at] for at in run]
         if prose:
-            parts.append(text("".join("\u2003" if each.isspace() and len(each) > 1 else each for each in found)))
+            parts.append(text("".join("\u2003" if each.isspace() and len(each) > 1 else each for each in segment)))
         else:
-            parts.append(Html(f'<math display="inline">{joined(*_row(found))}</math>'))
+            parts.append(Html(f'<math display="inline">{joined(*_row(segment))}</math>'))
     return joined(*parts)
 
 

@@ -77,7 +77,7 @@ def section(run: Run, evaluated: int) -> Section | None:
     if evaluated:
         note += f" The test split was evaluated {'once' if evaluated == 1 else f'{evaluated} times'}."
     parts = [table(["metric", *counts], list(rows), class_="metrics"), element("p", note, class_="note")]
-    parts += [made for key, of in PER.items() for made in _per(key, of, metrics[splits[0]], splits[0])]
+    parts += [part for key, of in PER.items() for part in _per(key, of, metrics[splits[0]], splits[0])]
     return Section("metrics", "Metrics", joined(*parts))
 
 

@@ -33,7 +33,7 @@ def section(run: Run) -> Section | None:
             continue
         spent += len(content)
         drawn.append(_figure(run, name, content))
-    numbers = [made for name in run.folder.names("analysis") if (made := _analysis(run, name))]
+    numbers = [analysis for name in run.folder.names("analysis") if (analysis := _analysis(run, name))]
     if not drawn and not numbers:
         return None
     more = [*left_out, *names[MOST:]]

@@ -71,7 +71,7 @@ def _sentences(run: Run, number: Main | None, packages: dict[str, str]) -> list[
     )
     of = f"We trained a model of kind {config.model.kind.replace('_', ' ')} with {parameters:,} parameters"
     with_ = f" with mlphys{f' ({versions})' if versions else ''}"
-    found = [
+    sentences = [
         f"{of}{with_} on {splits['train']['samples']:,} samples of {config.data.name} "
         f"({of_numbers(description.shape)}{f', {len(description.classes)} classes' if description.classes else ''})."
     ]
@@ -81,25 +81,27 @@ def _sentences(run: Run, number: Main | None, packages: dict[str, str]) -> list[
         rate = settings.get("learning_rate")
         words = f"{name}{f' (learning rate {flow(rate)})' if rate is not None else ''}"
         batch = training.batch_size if isinstance(training.batch_size, int) else "all"
-        found.append(f"The cost was minimized by {words} in batches of {batch} for at most {counted(training.epochs)}.")
+        sentences.append(
+            f"The cost was minimized by {words} in batches of {batch} for at most {counted(training.epochs)}."
+        )
         if training.early_stopping:
             stop = training.early_stopping
-            found.append(
+            sentences.append(
                 f"Training stopped early when {stop.monitor.replace('_', ' ')} had not improved for {stop.patience} "
                 "epochs."
             )
     if number:
-        found.append(
+        sentences.append(
             f"On {splits[number.split]['samples']:,} {number.split} samples the {number.name.replace('_', ' ')} is "
             f"{number.text()}, where ± is the standard error of the finite number of samples; the random seed was "
             f"{config.seed}."
         )
-    return found
+    return sentences
 
 
 def _bibtex(run: Run, packages: dict[str, str]) -> list[str]:
     version = run.environment.get("mlphys", "") if run.folder.has("environment.json") else ""
-    found = [
+    entries = [
         "@software{mlphys,\n  title = {mlphys: machine learning experiments for physics},\n"
         f"  version = {{{version}}}\n}}"
     ]
@@ -110,39 +112,39 @@ def _bibtex(run: Run, packages: dict[str, str]) -> list[str]:
         "  title = {TensorFlow: Large-Scale Machine Learning on Heterogeneous Systems},\n"
         "  author = {Abadi, Mart{\\'\\i}n and others},\n  year = {2015},\n  url = {https://www.tensorflow.org}\n}",
     }
-    return [*found, *(entry for name, entry in known.items() if name in packages)]
+    return [*entries, *(entry for name, entry in known.items() if name in packages)]
 
 
 def unsure(run: Run, number: Main | None, remarks: list[str]) -> Section:
     """What a reader should not read into the page."""
-    found = list(remarks)
+    caveats = list(remarks)
     status = run.status
     if status["state"] == "diverged":
-        found.append(
+        caveats.append(
             f"The training diverged after {counted(status['epochs'])}: its loss grew beyond all bounds. "
             "Train it with a smaller learning_rate."
         )
     elif status["state"] != "done":
-        found.append(
+        caveats.append(
             f"The training is not finished: its state is {status['state']}, after {counted(status['epochs'])}; "
             f"`mlphys resume {run.path}` continues it."
         )
     elif number is None:
-        found.append(f"Nothing is measured; `mlphys evaluate {run.path}` measures the run on its test split.")
+        caveats.append(f"Nothing is measured; `mlphys evaluate {run.path}` measures the run on its test split.")
     if number and number.split != "test":
-        found.append(
+        caveats.append(
             f"The main number is of {number.split}, not of samples that no choice was made on; "
             f"`mlphys evaluate {run.path}` opens the test split."
         )
     if number and run.config.training.early_stopping and number.split == "validation":
-        found.append("The epoch was chosen on the same validation samples, which makes their number look better.")
+        caveats.append("The epoch was chosen on the same validation samples, which makes their number look better.")
     if run.config.model.ITERATIVE:
-        found.append(
+        caveats.append(
             f"It is one seed ({run.config.seed}): another one gives other numbers, and ± does not hold that spread; "
             f"`mlphys train {run.path / 'config.yaml'} --seeds 5` measures it."
         )
     return Section(
-        "unsure", "What this page is not sure of", element("ul", [element("li", with_code(each)) for each in found])
+        "unsure", "What this page is not sure of", element("ul", [element("li", with_code(each)) for each in caveats])
     )
 
 

@@ -56,7 +56,7 @@ def written(run: Run, published: Sequence[PublishedNumber] = ()) -> str:
         lambda: provenance.methods(run, number),
         lambda: provenance.environment(run),
     ]
-    sections = [made for make in makers if (made := attempt(make))]
+    sections = [section for make in makers if (section := attempt(make))]
     sections.append(provenance.unsure(run, number, attempt(lambda: _remarks(run, evaluated)) or []))
     absent = attempt(lambda: _absent(run, samples)) or []
     missing += [text for text in absent if text not in missing]
@@ -81,8 +81,8 @@ def _about(run: Run) -> Html | None:
 
 
 def _remarks(run: Run, evaluated: Sequence[Evaluation]) -> list[str]:
-    found = [f"On {split} it {_as_verb(text)}." for split, each in run.metrics.items() for text in not_learned(each)]
-    return [*found, *(f"{text[0].upper()}{text[1:]}." for text in evaluations.remarks(evaluated))]
+    remarks = [f"On {split} it {_as_verb(text)}." for split, each in run.metrics.items() for text in not_learned(each)]
+    return [*remarks, *(f"{text[0].upper()}{text[1:]}." for text in evaluations.remarks(evaluated))]
 
 
 def _as_verb(remark: str) -> str:
@@ -91,15 +91,15 @@ def _as_verb(remark: str) -> str:
 
 def _absent(run: Run, samples: PageSamples | None) -> list[str]:
     """Parts that this run does not have, and the command that makes them."""
-    found = []
+    messages = []
     done = run.status["state"] == "done"
     if not run.folder.has("metrics.json"):
-        found.append("No numbers: the run has no metrics.json.")
+        messages.append("No numbers: the run has no metrics.json.")
     if not run.folder.has("history.csv"):
-        found.append("No learning curves: the run has no history.csv.")
+        messages.append("No learning curves: the run has no history.csv.")
     if not any(name.endswith(".png") for name in run.folder.names("figures")):
-        found.append(f"No pictures; `mlphys plot {run.path}` draws them." if done else "No pictures.")
+        messages.append(f"No pictures; `mlphys plot {run.path}` draws them." if done else "No pictures.")
     if samples is None and not run.folder.has("samples.npz"):
         how = f"; `mlphys evaluate {run.path}` writes it" if done else ""
-        found.append(f"No samples: the run has no samples.npz{how}.")
-    return found
+        messages.append(f"No samples: the run has no samples.npz{how}.")
+    return messages

@@ -49,7 +49,7 @@ def written(study: Study) -> str:
         lambda: _environment(study, content),
         lambda: _unsure(study, content),
     ]
-    sections = [made for make in makers if (made := attempt(make))]
+    sections = [section for make in makers if (section := attempt(make))]
     if missing:
         body = element("ul", [element("li", with_code(each)) for each in missing])
         sections.append(Section("missing", "What is missing", body))
@@ -64,39 +64,41 @@ def _head(content: StudyFile, metric: tuple[str, str] | None) -> list[Html]:
     if metric is None:
         return [element("p", "Nothing is measured yet.")]
     split, name = metric
-    found, chosen = points(content), best(content)
-    point = found[0] if len(found) == 1 else chosen
-    over = point.metric(split, name) if point else None
-    if point is None or over is None:
+    all_points, chosen = points(content), best(content)
+    point = all_points[0] if len(all_points) == 1 else chosen
+    summary = point.metric(split, name) if point else None
+    if point is None or summary is None:
         return []
     what = f"{split} {name.replace('_', ' ')}"
-    if over.n > 1:
-        what += f", mean over {over.n} {'folds' if content.folds else 'seeds'}"
+    if summary.n > 1:
+        what += f", mean over {summary.n} {'folds' if content.folds else 'seeds'}"
     where = ", ".join(f"{key} {label}" for key, label in point.labels.items())
-    of = f" of the best point, chosen on validation: {where}" if len(found) > 1 else ""
+    of = f" of the best point, chosen on validation: {where}" if len(all_points) > 1 else ""
     shown = [
         element("p", f"{what}{of}", class_="what"),
-        element("p", measured(over.mean, _error(over)), class_="value"),
+        element("p", measured(summary.mean, _error(summary)), class_="value"),
     ]
     return [element("div", shown, class_="main-number")]
 
 
-def _error(found: OverSeeds) -> float | None:
-    return found.stderr if found.stderr is not None else found.sampling
+def _error(summary: OverSeeds) -> float | None:
+    return summary.stderr if summary.stderr is not None else summary.sampling
 
 
 def _points(content: StudyFile, metric: tuple[str, str]) -> Section:
     split, name = metric
     rows = []
     for point in points(content):
-        found = point.metric(split, name)
+        summary = point.metric(split, name)
         lost = sum(record.state in ("diverged", "failed") for record in point.records)
         label = ", ".join(point.labels.values()) or "all"
         cells = ["–"] * 3
-        if found:
-            spread, sampling = (f"{each:.2g}" if each is not None else "–" for each in (found.stdev, found.sampling))
-            cells = [measured(found.mean, _error(found)), spread, sampling]
-        rows.append([label, found.n if found else 0, *cells, lost])
+        if summary:
+            spread, sampling = (
+                f"{each:.2g}" if each is not None else "–" for each in (summary.stdev, summary.sampling)
+            )
+            cells = [measured(summary.mean, _error(summary)), spread, sampling]
+        rows.append([label, summary.n if summary else 0, *cells, lost])
     keys = ", ".join(content.search.keys if content.search else content.grid) or "point"
     columns = [keys, "n", f"{split} {name.replace('_', ' ')}", "s over seeds", "sampling", "lost"]
     what = "folds" if content.folds else "seeds"
@@ -116,9 +118,9 @@ def _against(content: StudyFile, metric: tuple[str, str]) -> Section | None:
     along = max(numeric, key=lambda key: len(content.grid[key]))
     lines: dict[str, list[tuple[float, OverSeeds]]] = {}
     for point in points(content):
-        if found := point.metric(*metric):
+        if summary := point.metric(*metric):
             others = ", ".join(f"{key} {label}" for key, label in point.labels.items() if key != along)
-            lines.setdefault(others, []).append((float(content.grid[along][point.labels[along]]), found))
+            lines.setdefault(others, []).append((float(content.grid[along][point.labels[along]]), summary))
     if not lines:
         return None
     xs = [x for row in lines.values() for x, _ in row]
@@ -127,10 +129,10 @@ def _against(content: StudyFile, metric: tuple[str, str]) -> Section | None:
         for i, (name, row) in enumerate(lines.items())
     ]
     logarithmic = min(xs) > 0 and max(xs) / min(xs) >= 30
-    made = Chart(
+    plot = Chart(
         f"{' '.join(metric).replace('_', ' ')} against {along}", along, metric[1], drawn[:MOST_LINES], logarithmic
     )
-    return Section("parameter", f"Against {along}", chart.figure(made, "parameter"), {"parameter": made.data()})
+    return Section("parameter", f"Against {along}", chart.figure(plot, "parameter"), {"parameter": plot.data()})
 
 
 def _searched(content: StudyFile, metric: tuple[str, str]) -> Section | None:
@@ -138,14 +140,14 @@ def _searched(content: StudyFile, metric: tuple[str, str]) -> Section | None:
     split, name = metric
     charts = []
     for key, searched in content.search.ranges.items() if content.search else ():
-        found: list[tuple[float, float, float]] = []
+        measurements: list[tuple[float, float, float]] = []
         for record in content.members:
             varied, numbers = record.overrides.get(key), record.metrics.get(split, {})
             value, error = numbers.get(name), numbers.get(f"{name}_stderr")
             if isinstance(varied, int | float) and value is not None:
-                found.append((float(varied), float(value), float(error or 0)))
-        if found:
-            x, y, errors = ([each[i] for each in sorted(found)] for i in range(3))
+                measurements.append((float(varied), float(value), float(error or 0)))
+        if measurements:
+            x, y, errors = ([each[i] for each in sorted(measurements)] for i in range(3))
             low, high = ([a + sign * b for a, b in zip(y, errors, strict=True)] for sign in (-1, 1))
             line = Line("members", x, y, low, high, marked=True, joined=False)
             charts.append(Chart(f"{split} {name.replace('_', ' ')} against {key}", key, name, [line], searched.log))
@@ -157,8 +159,8 @@ def _searched(content: StudyFile, metric: tuple[str, str]) -> Section | None:
 
 
 def _error_bars(name: str, row: Sequence[tuple[float, OverSeeds]], colour: int) -> Line:
-    errors = [_error(found) or 0.0 for _, found in row]
-    means = [found.mean for _, found in row]
+    errors = [_error(summary) or 0.0 for _, summary in row]
+    means = [summary.mean for _, summary in row]
     low = [mean - error for mean, error in zip(means, errors, strict=True)]
     high = [mean + error for mean, error in zip(means, errors, strict=True)]
     return Line(name, [x for x, _ in row], means, low, high, colour, marked=True)
@@ -175,7 +177,7 @@ def _curves(study: Study, content: StudyFile) -> Section | None:
         rows = [_history(study, record.number) for record in point.records if record.state == "done"]
         if rows := [each for each in rows if len(each) > 1]:
             histories.append((_named(point), rows))
-    charts = [made for column in CURVES if (made := _chart(column, histories))][:2]
+    charts = [plot for column in CURVES if (plot := _chart(column, histories))][:2]
     if not charts:
         return None
     drawn = [chart.figure(each, f"curve{i}") for i, each in enumerate(charts)]
@@ -257,24 +259,24 @@ def _environment(study: Study, content: StudyFile) -> Section:
 
 
 def _unsure(study: Study, content: StudyFile) -> Section | None:
-    found = []
+    caveats = []
     seeds = len(content.seeds)
     if not content.folds and seeds < 2:
-        found.append("It is one seed a point: another one may give other numbers.")
+        caveats.append("It is one seed a point: another one may give other numbers.")
     elif not content.folds and seeds < FEWEST_SEEDS:
-        found.append(f"Fewer than {FEWEST_SEEDS} seeds give no verdict.")
+        caveats.append(f"Fewer than {FEWEST_SEEDS} seeds give no verdict.")
     if content.chooses:
-        found.append(
+        caveats.append(
             "The best point was chosen on the validation samples that its number is of, which makes it look better; "
             "evaluate the chosen member on test."
         )
     elif content.grid and content.evaluated == "test":
-        found.append("All members were measured on test: nothing may be chosen by these numbers.")
+        caveats.append("All members were measured on test: nothing may be chosen by these numbers.")
     open_ = content.total - sum(record.ended for record in content.members)
     if open_:
-        found.append(f"{open_} members are not trained; `mlphys resume {study.path}` trains them.")
-    if not found:
+        caveats.append(f"{open_} members are not trained; `mlphys resume {study.path}` trains them.")
+    if not caveats:
         return None
     return Section(
-        "unsure", "What this page is not sure of", element("ul", [element("li", with_code(each)) for each in found])
+        "unsure", "What this page is not sure of", element("ul", [element("li", with_code(each)) for each in caveats])
     )

@@ -27,17 +27,17 @@ ARCHIVES = (b"PK\x03\x04", b"\x1f\x9d")  # zip, and .Z
 
 def describe(file: BinaryIO) -> dict[str, Described]:
     """Describe all arrays. The dtypes of scaled values are not in the headers, so data are read."""
-    found = {}
+    descriptions = {}
     for name, place in _arrays(file):
         values, refusal = _values(*place)
-        found[name] = Described(refusal=refusal) if refusal else Described(values.shape, values.dtype.str)
-    return found
+        descriptions[name] = Described(refusal=refusal) if refusal else Described(values.shape, values.dtype.str)
+    return descriptions
 
 
 def read(file: BinaryIO, names: list[str]) -> Iterator[np.ndarray]:
-    found = dict(_arrays(file))
+    arrays = dict(_arrays(file))
     for name in names:
-        values, refusal = _values(*found[name])
+        values, refusal = _values(*arrays[name])
         if refusal:
             raise Unreadable(f"{name} {refusal}")
         yield values

@@ -18,17 +18,17 @@ LONGEST_TEXT = 1000  # characters of a label
 def describe(file: BinaryIO) -> dict[str, Described]:
     with _opened(file) as root:
         links: dict[str, str] = {}
-        found = {name: _described(dataset) for name, dataset in _datasets(root, links)}
-        return {**found, **{name: Described(refusal=why) for name, why in links.items()}}
+        descriptions = {name: _described(dataset) for name, dataset in _datasets(root, links)}
+        return {**descriptions, **{name: Described(refusal=why) for name, why in links.items()}}
 
 
 def read(file: BinaryIO, names: list[str]) -> Iterator[np.ndarray]:
     with _opened(file) as root:
-        found = dict(_datasets(root, {}))
+        datasets = dict(_datasets(root, {}))
         for name in names:
-            if refusal := _refusal(found[name]):
+            if refusal := _refusal(datasets[name]):
                 raise Unreadable(f"{name} {refusal}")
-            yield _values(found[name])
+            yield _values(datasets[name])
 
 
 def _opened(file: BinaryIO) -> Any:

@@ -26,13 +26,15 @@ def describe(file: BinaryIO) -> dict[str, Described]:
         }
     from scipy.io import whosmat
 
-    found = {}
+    descriptions = {}
     for name, shape, kind in _guarded(lambda: whosmat(file)):
         if kind in NUMBERS:
-            found[str(name)] = Described(_vector(tuple(int(n) for n in shape)), NUMBERS[kind])
+            descriptions[str(name)] = Described(_vector(tuple(int(n) for n in shape)), NUMBERS[kind])
         else:
-            found[str(name)] = Described(refusal=f"is a {kind}; expected real numbers; in MATLAB: cell2mat, or x = s.x")
-    return found
+            descriptions[str(name)] = Described(
+                refusal=f"is a {kind}; expected real numbers; in MATLAB: cell2mat, or x = s.x"
+            )
+    return descriptions
 
 
 def read(file: BinaryIO, names: list[str]) -> Iterator[np.ndarray]:
@@ -42,11 +44,11 @@ def read(file: BinaryIO, names: list[str]) -> Iterator[np.ndarray]:
         return
     from scipy.io import loadmat
 
-    found = _guarded(
+    variables = _guarded(
         lambda: loadmat(file, variable_names=names, struct_as_record=True, verify_compressed_data_integrity=True)
     )
     for name in names:
-        values = np.asarray(found[name])
+        values = np.asarray(variables[name])
         if values.dtype.kind not in "buif":
             raise Unreadable(f"{name} holds {values.dtype}; expected real numbers")
         yield _as_vector(plain(values))
