@@ -38,22 +38,26 @@ def select(spec: Dataset, description: Description, samples: Samples) -> tuple[D
     new_label[[description.classes.index(name) for name in classes]] = np.arange(len(classes))
     y = new_label[samples.y]
     rows = _kept(spec, classes, y, "train")
-    kept = replace(
+    subset = replace(
         samples, x=samples.x[rows], y=y[rows], weights=_at(samples.weights, rows), groups=_at(samples.groups, rows)
     )
     if samples.x_test is not None and samples.y_test is not None:
         y = new_label[samples.y_test]
         rows = _kept(spec, classes, y, "test")
         weights = _at(samples.weights_test, rows)
-        kept = replace(kept, x_test=samples.x_test[rows], y_test=y[rows], weights_test=weights)
+        subset = replace(subset, x_test=samples.x_test[rows], y_test=y[rows], weights_test=weights)
     if samples.x_validation is not None and samples.y_validation is not None:
         y = new_label[samples.y_validation]
         rows = _kept(spec, classes, y, "validation")
         weights = _at(samples.weights_validation, rows)
-        kept = replace(kept, x_validation=samples.x_validation[rows], y_validation=y[rows], weights_validation=weights)
-    official, own = (None if part is None else len(part) for part in (kept.x_test, kept.x_validation))
-    selected = replace(description, classes=classes, samples=len(kept.x), test_samples=official, validation_samples=own)
-    return selected, kept
+        subset = replace(
+            subset, x_validation=samples.x_validation[rows], y_validation=y[rows], weights_validation=weights
+        )
+    official, own = (None if part is None else len(part) for part in (subset.x_test, subset.x_validation))
+    selected = replace(
+        description, classes=classes, samples=len(subset.x), test_samples=official, validation_samples=own
+    )
+    return selected, subset
 
 
 def _at(values: np.ndarray | None, rows: np.ndarray) -> np.ndarray | None:

@@ -26,8 +26,8 @@ def figure(classes: Mapping[str, np.ndarray], names: Sequence[str]) -> Figure:
 
     across = min(ACROSS, len(names))
     down = math.ceil(len(names) / across)
-    made = Figure(figsize=(3.2 * across, 2.4 * down + 0.8), layout="constrained")
-    panels = made.subplots(down, across, squeeze=False).ravel()
+    fig = Figure(figsize=(3.2 * across, 2.4 * down + 0.8), layout="constrained")
+    panels = fig.subplots(down, across, squeeze=False).ravel()
     for unused in panels[len(names) :]:
         unused.remove()
     every = np.concatenate(list(classes.values()))
@@ -41,9 +41,9 @@ def figure(classes: Mapping[str, np.ndarray], names: Sequence[str]) -> Figure:
         axes.locator_params(axis="x", nbins=4)
         axes.spines[["left", "top", "right"]].set_visible(False)
     if len(classes) > 1:
-        for text in made.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4).texts:
+        for text in fig.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=4).texts:
             text.set_parse_math(False)
-    return made
+    return fig
 
 
 def _edges(values: np.ndarray) -> np.ndarray:

@@ -62,12 +62,12 @@ class Inspection:
     def warnings(self) -> list[str]:
         """Warnings, one sentence each."""
         train = self.splits["train"]
-        found = [
+        messages = [
             f"{name}: {facts.not_finite} values are NaN or infinite"
             for name, facts in self.splits.items()
             if facts.not_finite
         ]
-        found += [
+        messages += [
             f"{count} {second} samples are also in {first}: metrics on {second} are too good"
             for (first, second), count in self.shared.items()
             if count
@@ -77,16 +77,16 @@ class Inspection:
             for split, facts in self.splits.items()
             if facts.samples
         }
-        found += [f"{split}: no samples of {', '.join(names)}" for split, names in absent.items() if names]
+        messages += [f"{split}: no samples of {', '.join(names)}" for split, names in absent.items() if names]
         if not absent.get("train") and self.balance < 0.5:
-            found.append(
+            messages.append(
                 f"train: the smallest class has {self.balance:.2g} times the samples of the largest: "
                 "look at balanced_accuracy"
             )
         low, high = train.smallest, train.largest
         if low is not None and high is not None and (low < -10 or high > 10):
-            found.append(f"train: values from {low:g} to {high:g}; networks learn best from values near 1")
-        return found
+            messages.append(f"train: values from {low:g} to {high:g}; networks learn best from values near 1")
+        return messages
 
 
 def check(dataset: Splits, description: Description, target_names: tuple[str, ...] = ()) -> Inspection:
@@ -143,14 +143,14 @@ def _seen(split: Split) -> _Seen:
     return _Seen(hashes, not_finite, low, high)
 
 
-def _facts(split: Split, seen: _Seen, description: Description) -> SplitFacts:
+def _facts(split: Split, summary: _Seen, description: Description) -> SplitFacts:
     return SplitFacts(
         samples=len(split),
         class_counts=class_counts(split.y, description),
-        smallest=float(seen.low.min()) if len(split) else None,
-        largest=float(seen.high.max()) if len(split) else None,
-        not_finite=seen.not_finite,
-        duplicates=len(seen.hashes) - len(set(seen.hashes)),
+        smallest=float(summary.low.min()) if len(split) else None,
+        largest=float(summary.high.max()) if len(split) else None,
+        not_finite=summary.not_finite,
+        duplicates=len(summary.hashes) - len(set(summary.hashes)),
     )
 
 

@@ -79,11 +79,11 @@ def _whole(y: np.ndarray) -> np.ndarray:
     return np.asarray(np.isfinite(values) & (values == np.floor(values)))
 
 
-def _by_label(where: str, columns: Arrays, found: np.ndarray) -> tuple[tuple[str, ...], list[np.ndarray]]:
-    require_few(where, " and ".join(columns), len(found), sum(map(len, columns.values())))
-    names = [str(value) if found.dtype.kind == "U" else str(int(value)) for value in found.tolist()]
+def _by_label(where: str, columns: Arrays, values: np.ndarray) -> tuple[tuple[str, ...], list[np.ndarray]]:
+    require_few(where, " and ".join(columns), len(values), sum(map(len, columns.values())))
+    names = [str(value) if values.dtype.kind == "U" else str(int(value)) for value in values.tolist()]
     check_names(where, names)
-    return tuple(names), [np.searchsorted(found, y).astype(np.int32) for y in columns.values()]
+    return tuple(names), [np.searchsorted(values, y).astype(np.int32) for y in columns.values()]
 
 
 def require_few(where: str, column: str, different: int, samples: int) -> None:
@@ -105,18 +105,18 @@ def check_names(where: str, names: Sequence[str]) -> None:
             )
 
 
-def _by_name(where: str, columns: Arrays, found: np.ndarray, names: Sequence[str]) -> list[np.ndarray]:
-    if found.dtype.kind != "U":
-        if len(found) == len(names) and (found[0] != 0 or found[-1] != len(names) - 1):
-            return [np.searchsorted(found, y).astype(np.int32) for y in columns.values()]
+def _by_name(where: str, columns: Arrays, values: np.ndarray, names: Sequence[str]) -> list[np.ndarray]:
+    if values.dtype.kind != "U":
+        if len(values) == len(names) and (values[0] != 0 or values[-1] != len(names) - 1):
+            return [np.searchsorted(values, y).astype(np.int32) for y in columns.values()]
         for name, y in columns.items():
             known = f"the classes are 0 to {len(names) - 1}"
             _refuse(where, name, y, (y < 0) | (y >= len(names)), known)
         return [y.astype(np.int32) for y in columns.values()]
-    if unknown := sorted(set(found.tolist()) - set(names)):
+    if unknown := sorted(set(values.tolist()) - set(names)):
         raise UserError(f"{where}: {quoted(unknown[0])} is none of class_names ({', '.join(names)}); add it there")
-    place = np.array([names.index(label) for label in found.tolist()], np.int32)
-    return [place[np.searchsorted(found, y)] for y in columns.values()]
+    place = np.array([names.index(label) for label in values.tolist()], np.int32)
+    return [place[np.searchsorted(values, y)] for y in columns.values()]
 
 
 def _refuse(where: str, name: str, y: np.ndarray, wrong: np.ndarray, why: str) -> None:

@@ -71,21 +71,21 @@ def _whole_groups(spec: Dataset, samples: Samples, count: dict[str, int]) -> dic
     assert samples.groups is not None
     sizes = np.bincount(samples.groups)
     order = rng(spec.split_seed, "groups").permutation(len(sizes))
-    ends, start, found = np.cumsum(sizes[order]), 0, {}
+    ends, start, indices = np.cumsum(sizes[order]), 0, {}
     for name, size in count.items():
         before = int(ends[start - 1]) if start else 0
         stop = start + int(np.abs(np.append(0, ends[start:] - before) - size).argmin())
         if name == list(count)[-1] and sum(count.values()) == len(samples.groups):
             stop = len(sizes)  # nothing is left over
-        found[name] = np.flatnonzero(np.isin(samples.groups, order[start:stop]))
+        indices[name] = np.flatnonzero(np.isin(samples.groups, order[start:stop]))
         start = stop
-    for name, rows in found.items():
+    for name, rows in indices.items():
         if count[name] and not len(rows):
             raise UserError(
                 f"{spec.name}: data.split: {spec.split_by()} has {len(sizes)} different values, too few to give "
                 f"{name} {count[name]} samples; name a column of more, or set data.validation or data.test to 0"
             )
-    return found
+    return indices
 
 
 def _check_weights(spec: Dataset, name: str, split: Split) -> None:
@@ -94,18 +94,18 @@ def _check_weights(spec: Dataset, name: str, split: Split) -> None:
         raise UserError(f"{spec.name}: the weights of {name} sum to {split.weights.sum():g}; they must sum above 0")
 
 
-def _filled(found: Mapping[str, Split], samples: Samples) -> Splits:
+def _filled(splits: Mapping[str, Split], samples: Samples) -> Splits:
     """Missing values replaced by the mean of the training samples."""
-    meant, train = samples.units, found["train"].x
-    if meant and isinstance(train, np.ndarray) and isinstance(samples.x, np.ndarray) and np.isnan(samples.x).any():
+    units, train = samples.units, splits["train"].x
+    if units and isinstance(train, np.ndarray) and isinstance(samples.x, np.ndarray) and np.isnan(samples.x).any():
         known = np.isfinite(train)
         total = np.where(known, train, 0).sum(axis=0, dtype=np.float64)
         means = (total / np.maximum(1, known.sum(axis=0))).reshape(-1)
-        meant = replace(meant, fill=tuple(float(mean) for mean in means.astype(np.float32)))
-        found = {name: replace(split, x=meant.filled(chunked.read(split.x))) for name, split in found.items()}
+        units = replace(units, fill=tuple(float(mean) for mean in means.astype(np.float32)))
+        splits = {name: replace(split, x=units.filled(chunked.read(split.x))) for name, split in splits.items()}
     return Splits(
-        found["train"], found["validation"], found["test"],
-        samples.files, meant, samples.target_units, samples.notes,
+        splits["train"], splits["validation"], splits["test"],
+        samples.files, units, samples.target_units, samples.notes,
     )  # fmt: skip
 
 
@@ -174,8 +174,8 @@ def _fold_rows(
 def _check_description(spec: Dataset, description: Description, samples: Samples) -> None:
     """Raise UserError for files that changed after `describe`, or untrusted descriptions that differ."""
     official, own = (None if x is None else len(x) for x in (samples.x_test, samples.x_validation))
-    found = (len(samples.x), official, own, samples.x.shape[1:])
-    if found != (description.samples, description.test_samples, description.validation_samples, description.shape):
+    actual = (len(samples.x), official, own, samples.x.shape[1:])
+    if actual != (description.samples, description.test_samples, description.validation_samples, description.shape):
         raise UserError(f"{spec.name}: not the data it was before: its shape has changed; start again")
     parts = (samples.y, samples.y_validation, samples.y_test)
     labels = [y for y in parts if y is not None] if description.classes else []

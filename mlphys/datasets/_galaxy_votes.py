@@ -41,21 +41,21 @@ def probabilities(of: Morphology, seeing: float) -> dict[int, np.ndarray]:
     A trait t answers yes with 1 / (1 + exp(-(t - threshold) / width)): what is far from the threshold is clear to all.
     """
     face = np.abs(np.cos(of.inclination))
-    seen = np.where(of.kind == SPIRAL, of.contrast * face * (1 - of.bulge), 0.0)  # what there is to see of the arms
+    visible = np.where(of.kind == SPIRAL, of.contrast * face * (1 - of.bulge), 0.0)  # what there is to see of the arms
     bulge = np.where(of.kind == IRREGULAR, 0.0, of.bulge)
     edge = np.where(of.kind == SPIRAL, face, of.axis_ratio)
     return {
         1: _smooth_features_star(of, seeing),
         2: _yes_no(0.35 - edge, 0.0, 0.05),
         3: _yes_no(np.where(of.kind == SPIRAL, of.bar * face * (1 - of.bulge), 0.0), 0.06, 0.02),
-        4: _yes_no(seen, 0.2, 0.06),
+        4: _yes_no(visible, 0.2, 0.06),
         5: _ordered(bulge, (0.1, 0.3, 0.6), 0.05),
         6: _yes_no(np.where(of.kind == IRREGULAR, 0.75, 0.1), 0.45, 0.12),
         7: _ordered(1 - of.axis_ratio, (0.2, 0.6), 0.05),
         8: _odd_feature(of),
         9: _at_edge(bulge),
         10: _ordered(np.rad2deg(of.pitch), (15.0, 25.0), 2.0),
-        11: _arm_number(of, seen),
+        11: _arm_number(of, visible),
     }
 
 
@@ -101,13 +101,13 @@ def _odd_feature(of: Morphology) -> np.ndarray:
 
 def _at_edge(bulge: np.ndarray) -> np.ndarray:
     """The bulge of a disc that is seen from its edge: rounded, boxy, or none."""
-    there = _share(bulge, 0.1, 0.04)
-    return np.stack([0.85 * there, 0.15 * there, 1 - there], axis=1)
+    probability = _share(bulge, 0.1, 0.04)
+    return np.stack([0.85 * probability, 0.15 * probability, 1 - probability], axis=1)
 
 
-def _arm_number(of: Morphology, seen: np.ndarray) -> np.ndarray:
+def _arm_number(of: Morphology, visible: np.ndarray) -> np.ndarray:
     """1, 2, 3, 4, more than 4, or "can't tell" where there is little to see."""
-    sure = _share(seen, 0.25, 0.08)[:, None]
+    sure = _share(visible, 0.25, 0.08)[:, None]
     counted = np.eye(6)[np.minimum(of.arms, 5) - 1]
     unsure = np.array([0.05, 0.25, 0.0, 0.0, 0.0, 0.7])
     return sure * counted + (1 - sure) * unsure

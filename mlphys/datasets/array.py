@@ -131,23 +131,23 @@ class Arrays(Dataset):
 
     def describe(self) -> Description:
         """Shapes from the headers; only the targets are read."""
-        found = _Contents.of(self)
-        targets = found.targets()
+        contents = _Contents.of(self)
+        targets = contents.targets()
         sizes = {name: len(y) for name, y in targets.by_part.items()}
         return Description(
-            found.shape, targets.classes, sizes["train"], sizes.get("test"),
+            contents.shape, targets.classes, sizes["train"], sizes.get("test"),
             targets.by_part["train"].shape[1:], sizes.get("validation"),
         )  # fmt: skip
 
     def load(self) -> Samples:
-        found = _Contents.of(self)
-        targets, (x, meant, losses) = found.targets(), found.samples()
+        contents = _Contents.of(self)
+        targets, (x, x_units, losses) = contents.targets(), contents.samples()
         y = targets.by_part
-        weights, groups = found.weights(), found.groups()
+        weights, groups = contents.weights(), contents.groups()
         return Samples(
             x["train"], y["train"], x.get("test"), y.get("test"),
-            files=tuple(map(checksum.record, self.files())), units=meant, target_units=targets.units,
-            x_validation=x.get("validation"), y_validation=y.get("validation"), notes=(*found.notes(), *losses),
+            files=tuple(map(checksum.record, self.files())), units=x_units, target_units=targets.units,
+            x_validation=x.get("validation"), y_validation=y.get("validation"), notes=(*contents.notes(), *losses),
             weights=weights.get("train"), weights_test=weights.get("test"),
             weights_validation=weights.get("validation"), groups=groups,
         )  # fmt: skip
@@ -220,9 +220,9 @@ class _Contents:
         columns = {part: column(arrays[y]) for part, y in names.items()}
         for part, y in columns.items():
             units.require_resolved(where, [names[part]], y)
-        meant = image_units(columns["train"])
+        y_units = image_units(columns["train"])
         return _Targets(
-            {part: finite(self.path, names[part], meant.converted(y)) for part, y in columns.items()}, (), meant
+            {part: finite(self.path, names[part], y_units.converted(y)) for part, y in columns.items()}, (), y_units
         )
 
     def weights(self) -> dict[str, np.ndarray]:
@@ -256,14 +256,16 @@ class _Contents:
         arrays = array_files.read(self.path, resident)
         raw = {part: npz.mapped_npy(apart[x]) if x in large else arrays.pop(x) for part, x in names.items()}
         train = raw["train"]
-        meant, losses = units.decide_with_losses(train.dtype, len(self.shape), partial(pieces, train), self.spec.scale)
+        x_units, losses = units.decide_with_losses(
+            train.dtype, len(self.shape), partial(pieces, train), self.spec.scale
+        )
         converted = {
-            part: on_disk(self.path, names[part], x, (len(x), *self.shape), meant)
+            part: on_disk(self.path, names[part], x, (len(x), *self.shape), x_units)
             if names[part] in large
-            else finite(self.path, names[part], meant.converted(x).reshape(len(x), *self.shape))
+            else finite(self.path, names[part], x_units.converted(x).reshape(len(x), *self.shape))
             for part, x in raw.items()
         }
-        return converted, meant, _losses(self.path.name, names["train"], losses)
+        return converted, x_units, _losses(self.path.name, names["train"], losses)
 
 
 def _losses(file: str, x: str, losses: Sequence[Loss]) -> list[str]:

@@ -81,9 +81,9 @@ class GalaxyZoo(Dataset):
 
     def load(self) -> Samples:
         """The images in the order of the CSV."""
-        found = self._contents()
-        y = found.fractions.astype(np.float32) if self.targets == "fractions" else tree.labels(found.fractions)
-        return Samples(self._images(found.paths), y, files=(checksum.record(self._votes()),), notes=found.notes)
+        contents = self._contents()
+        y = contents.fractions.astype(np.float32) if self.targets == "fractions" else tree.labels(contents.fractions)
+        return Samples(self._images(contents.paths), y, files=(checksum.record(self._votes()),), notes=contents.notes)
 
     def files(self) -> tuple[Path, ...]:
         return (self._votes(),)
@@ -213,15 +213,15 @@ def _has_both_ends(path: Path, version: checksum.Version) -> bool:
 def _images_by_number(folder: Path) -> dict[int, Path]:
     """The images of a folder by GalaxyID. Raises UserError for a folder without them, or with two of one number."""
     listed = image_files.listed(folder)
-    found: dict[int, Path] = {}
+    paths: dict[int, Path] = {}
     for path in listed:
         if path.suffix.lower() in ENDINGS and _is_number(path.stem):
-            if int(path.stem) in found:
-                raise UserError(f"{path}: galaxy {int(path.stem)} is {found[int(path.stem)].name} too; leave one out")
-            found[int(path.stem)] = path
-    if not found:
+            if int(path.stem) in paths:
+                raise UserError(f"{path}: galaxy {int(path.stem)} is {paths[int(path.stem)].name} too; leave one out")
+            paths[int(path.stem)] = path
+    if not paths:
         raise UserError(f"{folder}: no image is called by a GalaxyID, such as 100008.jpg; {_better(folder, listed)}")
-    return found
+    return paths
 
 
 def _better(folder: Path, listed: Iterable[Path]) -> str:

@@ -72,22 +72,22 @@ class ImageFolder(Dataset):
 
     def describe(self) -> Description:
         """Classes from the names, the shape from the key size or the first image's header."""
-        found = _Contents.of(Path(self.path))
-        shape = self._shape(found.of_split("train"))
-        sizes = {part: len(found.of_split(part)) for part in found.parts}
-        target = () if found.classes else (0,)
-        return Description(shape, found.classes, sizes["train"], sizes.get("test"), target, sizes.get("validation"))
+        contents = _Contents.of(Path(self.path))
+        shape = self._shape(contents.of_split("train"))
+        sizes = {part: len(contents.of_split(part)) for part in contents.parts}
+        target = () if contents.classes else (0,)
+        return Description(shape, contents.classes, sizes["train"], sizes.get("test"), target, sizes.get("validation"))
 
     def load(self) -> Samples:
         """The images class by class, each class sorted by file name."""
-        found = _Contents.of(Path(self.path))
-        paths = [path for part in found.parts for path in found.of_split(part)]
-        meant = _units(paths)
-        x = {part: self._images(found.of_split(part), meant) for part in found.parts}
-        y = {part: found.labels(part) for part in found.parts}
+        contents = _Contents.of(Path(self.path))
+        paths = [path for part in contents.parts for path in contents.of_split(part)]
+        units = _units(paths)
+        x = {part: self._images(contents.of_split(part), units) for part in contents.parts}
+        y = {part: contents.labels(part) for part in contents.parts}
         return Samples(
-            x["train"], y["train"], x.get("test"), y.get("test"), units=meant,
-            x_validation=x.get("validation"), y_validation=y.get("validation"), notes=found.notes(),
+            x["train"], y["train"], x.get("test"), y.get("test"), units=units,
+            x_validation=x.get("validation"), y_validation=y.get("validation"), notes=contents.notes(),
         )  # fmt: skip
 
     @classmethod
@@ -100,10 +100,10 @@ class ImageFolder(Dataset):
             Image.new("L", (4, 4), 100 * (i % 2) + i).save(path)
         return {"name": "image_folder", "path": str(folder), "greyscale": True}
 
-    def _images(self, paths: list[Path], meant: Units | None) -> Array:
+    def _images(self, paths: list[Path], units: Units | None) -> Array:
         """float32 in [0, 1], (n, height, width, channels)."""
         shape = self._shape(paths)
-        white = meant.scale if meant else image_files.WHITE_OF_16_BITS
+        white = units.scale if units else image_files.WHITE_OF_16_BITS
 
         def fetch(rows: np.ndarray) -> np.ndarray:
             return self._decoded(paths, rows, shape, white)
@@ -204,9 +204,9 @@ class _Contents:
 def _split_folders(listed: list[Path]) -> dict[str, Path]:
     """The folders of the splits, empty where the folders are others."""
     folders = [path for path in listed if path.is_dir()]
-    found = {part: path for path in folders for part, names in SPLITS.items() if path.name.lower() in names}
+    by_split = {part: path for path in folders for part, names in SPLITS.items() if path.name.lower() in names}
     loose = any(path.suffix.lower() in image_files.SUFFIXES for path in listed if path not in folders)
-    return found if "train" in found and 1 < len(found) == len(folders) and not loose else {}
+    return by_split if "train" in by_split and 1 < len(by_split) == len(folders) and not loose else {}
 
 
 def _units(paths: list[Path]) -> Units | None:

@@ -162,18 +162,18 @@ class Table(Dataset):
             if name not in columns or name in (self.target or ()):
                 raise Refusal(("data", "categories"), f"{name} is no feature{suggestion(name, columns)}")
         unknown = [name for name, values in self.categories.items() if not values]
-        found: dict[str, set[str]] = {name: set() for name in unknown}
+        categories: dict[str, set[str]] = {name: set() for name in unknown}
         for _, row in rows if unknown else ():
             for name in unknown:
                 if columns[name] < len(row) and not self.cells().is_missing(row[columns[name]]):
-                    found[name].add(row[columns[name]])
-        for name, values in found.items():
+                    categories[name].add(row[columns[name]])
+        for name, values in categories.items():
             if len(values) > MOST_CATEGORIES:
                 text = (
                     f"{name} has {len(values)} different values, at most {MOST_CATEGORIES} are categories; leave it out"
                 )
                 raise Refusal(("data", "categories"), text)
-        return {name: values or tuple(sorted(found[name])) for name, values in self.categories.items()}
+        return {name: values or tuple(sorted(categories[name])) for name, values in self.categories.items()}
 
     @field_validator("path")
     @classmethod
@@ -201,12 +201,12 @@ class Table(Dataset):
 
     def load(self) -> Samples:
         table = self.read()
-        meant, losses = units.decide_with_losses(table.x.dtype, 2 if self.signals else 1, lambda: [_known(table.x)])
+        x_units, losses = units.decide_with_losses(table.x.dtype, 2 if self.signals else 1, lambda: [_known(table.x)])
         names = self.feature_names() or [f"column {i + 1}" for i in range(table.x.shape[1])]
-        x = meant.converted(table.x)
+        x = x_units.converted(table.x)
         lost = [f"{Path(self.path).name}: {names[loss.feature[0]]} has {loss}" for loss in losses[:MOST_LOSSES]]
         return Samples(
-            x[..., None] if self.signals else x, table.y, files=(checksum.record(Path(self.path)),), units=meant,
+            x[..., None] if self.signals else x, table.y, files=(checksum.record(Path(self.path)),), units=x_units,
             notes=(*table.notes, *lost), weights=table.weights, groups=table.groups,
         )  # fmt: skip
 

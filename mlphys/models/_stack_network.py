@@ -54,15 +54,15 @@ class StackNetwork(AutoencoderNetwork):
     @classmethod
     def build(cls, stages: Sequence[StageRows], head: Sequence[Row], seed: int) -> Self:
         """The network with its initial weights."""
-        there = [row for encoder, _ in stages for row in encoder]
-        back = [row for _, decoder in reversed(stages) for row in decoder]
-        whole = builder.build(there + back, seed, head, there[-1].name)
+        encoder_rows = [row for encoder, _ in stages for row in encoder]
+        decoder_rows = [row for _, decoder in reversed(stages) for row in decoder]
+        whole = builder.build(encoder_rows + decoder_rows, seed, head, encoder_rows[-1].name)
         return cls.of(
             whole,
-            there,
-            back,
+            encoder_rows,
+            decoder_rows,
             stages=tuple(_stage(whole, stages, i) for i in range(len(stages))),
-            head=_head(whole, there, head) if head else None,
+            head=_head(whole, encoder_rows, head) if head else None,
         )
 
     def through_stages(self, x: Any) -> list[Any]:

@@ -104,8 +104,10 @@ class EnergyClassifier(ModelKind[EnergyNetwork]):
         whole = self.stage(description)
         rows = []
         for k in range(classes):
-            there, _, back = chain(whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), (), True)
-            rows.append(there + back)
+            encoder_rows, _, decoder_rows = chain(
+                whole.encoder, whole.decoder, description.shape, ("model", f"class_{k}"), (), True
+            )
+            rows.append(encoder_rows + decoder_rows)
         return rows
 
     def rows(self, description: Description) -> list[Row]:

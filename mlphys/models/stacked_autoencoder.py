@@ -141,19 +141,19 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         shape, rows = description.shape, []
         for i, stage in enumerate(self.stages):
             path = ("model", "stages", i)
-            there, code, back = chain(
+            encoder_rows, code, decoder_rows = chain(
                 stage.encoder, stage.decoder, shape, path, penalized.code_layers(stage), stage.tied
             )
-            rows.append((there + code, back))
-            shape = back[0].input_shape
+            rows.append((encoder_rows + code, decoder_rows))
+            shape = decoder_rows[0].input_shape
         return rows
 
     def rows(self, description: Description) -> list[Row]:
         """All encoders, all decoders in the reverse order, and the head."""
         stages = self.stage_rows(description)
-        there = [row for encoder, _ in stages for row in encoder]
-        back = [row for _, decoder in reversed(stages) for row in decoder]
-        return there + back + self._head(there[-1].output_shape)
+        encoder_rows = [row for encoder, _ in stages for row in encoder]
+        decoder_rows = [row for _, decoder in reversed(stages) for row in decoder]
+        return encoder_rows + decoder_rows + self._head(encoder_rows[-1].output_shape)
 
     def _head(self, code: Shape) -> list[Row]:
         return trace(self.head, code, ("model", "head")) if self.head else []
@@ -193,7 +193,9 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
     def _whole(self, description: Description) -> tuple[Stage, list[Row]]:
         """All stages as one autoencoder, fine-tuned without corruption or penalties on its code, and its layers."""
         stages = self.stage_rows(description)
-        layers = [row for there, _ in stages for row in there] + [row for _, back in stages[::-1] for row in back]
+        layers = [row for encoder, _ in stages for row in encoder] + [
+            row for _, decoder in stages[::-1] for row in decoder
+        ]
         return Stage(encoder=[layer for stage in self.stages for layer in stage.encoder], decoder=[]), layers
 
     def _classifier(self, description: Description) -> list[Row]:
@@ -213,22 +215,22 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
 
     def plans(self, training: Training, description: Description) -> list[Plan]:
         """A phase for each stage, one for all of them, one for the head: those that `training.phases` names."""
-        wanted = stack_phases.named(training, bool(self.head))
+        phases = stack_phases.named(training, bool(self.head))
         plans = []
-        if "pretrain" in wanted:
+        if "pretrain" in phases:
             settings = training.of_phase("pretrain")
             for i, (stage, layers, shape) in enumerate(self._stages(description)):
                 terms = autoencoder.cost_terms(stage, settings, shape, layers)
                 code = len(stage.encoder) + len(penalized.code_layers(stage))
                 plans.append(Plan(f"pretrain_{i}", settings, terms, trained(layers), tuple(layers), code=code))
-        if "fine_tune" in wanted:
+        if "fine_tune" in phases:
             settings, (whole, layers) = training.of_phase("fine_tune"), self._whole(description)
             terms = autoencoder.cost_terms(whole, settings, description.shape, layers)
             plans.append(Plan("fine_tune", settings, terms, trained(layers), tuple(layers)))
-        if "head" in wanted:
+        if "head" in phases:
             layers = self._classifier(description)
             moved = layers[-len(self.head) :] if self.frozen else layers
-            terms, labels = self._head_terms(description), stack_phases.labels(wanted["head"])
+            terms, labels = self._head_terms(description), stack_phases.labels(phases["head"])
             plans.append(Plan("head", training.of_phase("head"), terms, trained(moved), tuple(layers), labels))
         return plans
 
@@ -333,9 +335,9 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
         branches, start = [], 0
         for i, (encoder, _) in enumerate(stages):
             start += len(encoder)
-            back = [row for _, decoder in stages[i::-1] for row in decoder]
+            decoder_rows = [row for _, decoder in stages[i::-1] for row in decoder]
             name = "through stage 1" if i == 0 else f"through stages 1 to {i + 1}"
-            branches.append(Branch(name, start, of_rows(back, weights)))
+            branches.append(Branch(name, start, of_rows(decoder_rows, weights)))
         if not self.head:
             return ForwardPass(of_rows(self.rows(description), weights), start, branches[:-1])
         beside = branches if self.why_no_decoder() is None else []
@@ -347,7 +349,7 @@ class StackedAutoencoder(ModelKind[StackNetwork]):
     def write_decoder(self, graph: Graph, description: Description, weights: Weights, codes: Any) -> Any:
         if reason := self.why_no_decoder():
             raise NotApplicable(reason)
-        rows = [row for _, back in reversed(self.stage_rows(description)) for row in back]
+        rows = [row for _, decoder in reversed(self.stage_rows(description)) for row in decoder]
         out = graph.chain(rows, weights, codes, rows[0].input_shape)
         return out if rows[-1].output_shape == description.shape else graph.reshaped(out, description.shape)
 

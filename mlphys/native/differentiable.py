@@ -52,8 +52,8 @@ def convolve(x: Any, weights: Any, biases: Any, conv: Convolution, input_gradien
 
     def forward(x: Any, weights: Any, biases: Any) -> tuple[Any, list[Any]]:
         """The output, and what the backward pass needs of it."""
-        out, *kept = tf_ops.apply(_forward_op(conv, _simd_unit()), [x, weights, biases])
-        return out, _saved(conv, out, kept)
+        out, *intermediates = tf_ops.apply(_forward_op(conv, _simd_unit()), [x, weights, biases])
+        return out, _saved(conv, out, intermediates)
 
     def weight_gradient(gradient: Any, x: Any, *saved: Any) -> tuple[Any, Any]:
         dweights, dbiases, *_ = tf_ops.apply(_weight_gradient_op(conv, _simd_unit()), [x, gradient, *saved])
@@ -86,11 +86,11 @@ def moments(parts: Sequence[Any], samples: Sequence[Any]) -> tuple[Any, Any]:
     `samples` are tensors that have the parts' numbers of samples.
     """
     op = _moments_op(tuple(parts[0].shape[1:4]), _simd_unit())
-    found = [tf_ops.apply(op, [x, like])[:2] for x, like in zip(parts, samples, strict=True)]
+    part_moments = [tf_ops.apply(op, [x, like])[:2] for x, like in zip(parts, samples, strict=True)]
     counts = [_numbers(x, [like]) for x, like in zip(parts, samples, strict=True)]
     total = sum(counts)
-    mean = sum(n / total * of_part for n, (of_part, _) in zip(counts, found, strict=True))
-    squares = [ops.square(of_part - mean) * n + rest for n, (of_part, rest) in zip(counts, found, strict=True)]
+    mean = sum(n / total * of_part for n, (of_part, _) in zip(counts, part_moments, strict=True))
+    squares = [ops.square(of_part - mean) * n + rest for n, (of_part, rest) in zip(counts, part_moments, strict=True)]
     return mean, sum(squares) / total
 
 
@@ -118,7 +118,7 @@ def normalize(
     def backward(gamma: Any, gradients: Sequence[Any], xs: Sequence[Any], saved: Sequence[Sequence[Any]]) -> list[Any]:
         rows = [*zip(xs, samples, gradients, saved, strict=True)]
         op = _scaling_gradient_op(scaling, simd)
-        sums = [tf_ops.apply(op, [x, by.mean, gradient, *kept])[:2] for x, _, gradient, kept in rows]
+        sums = [tf_ops.apply(op, [x, by.mean, gradient, *intermediates])[:2] for x, _, gradient, intermediates in rows]
         dfactor, dbeta = (sum(of_parts) for of_parts in zip(*sums, strict=True))
         factor = gamma * deviation
         of_x = constant = ops.zeros_like(factor)
@@ -127,7 +127,10 @@ def normalize(
             of_x = -factor * ops.square(deviation) * dfactor / numbers
             constant = -factor * dbeta / numbers - of_x * by.mean
         op, factors = _scaling_input_gradient_op(scaling, simd), (factor, of_x, constant)
-        dxs = [tf_ops.apply(op, [x, like, *factors, gradient, *kept])[0] for x, like, gradient, kept in rows]
+        dxs = [
+            tf_ops.apply(op, [x, like, *factors, gradient, *intermediates])[0]
+            for x, like, gradient, intermediates in rows
+        ]
         return [dfactor * deviation, dbeta, *dxs]
 
     @ops.custom_gradient
@@ -135,7 +138,7 @@ def normalize(
         factors = gamma * deviation
         shifts = beta - by.mean * factors
         outputs = [tf_ops.apply(_scaling_op(scaling, simd), [x, factors, shifts]) for x in xs]
-        saved = [_saved(scaling, out, kept) for out, *kept in outputs]
+        saved = [_saved(scaling, out, intermediates) for out, *intermediates in outputs]
         return (
             [out for out, *_ in outputs],
             lambda *gradients: _differentiable_once(backward, gamma, gradients, xs, saved),
@@ -257,13 +260,13 @@ def _activated_types(layer: Activated, simd: SimdUnit) -> Outputs:
     return outputs
 
 
-def _saved(layer: Activated, out: Any, kept: list[Any]) -> list[Any]:
+def _saved(layer: Activated, out: Any, intermediates: list[Any]) -> list[Any]:
     """What the backward pass needs of the outputs of the forward pass."""
-    return [out] * layer.needs_output + kept[: layer.saves_mask or layer.saves_activations]
+    return [out] * layer.needs_output + intermediates[: layer.saves_mask or layer.saves_activations]
 
 
 def _saved_types(layer: Activated) -> dict[str, str]:
     """The tensors of `_saved`, by type."""
     out = {"out": "float"} if layer.needs_output else {}
-    kept = {"kept": "uint8"} if layer.saves_mask else {"kept": "float"} if layer.saves_activations else {}
-    return out | kept
+    intermediates = {"kept": "uint8"} if layer.saves_mask else {"kept": "float"} if layer.saves_activations else {}
+    return out | intermediates

@@ -40,11 +40,11 @@ def keep_largest(ir: Function, outputs: Pointer, slopes: Pointer, count: int, ke
 
 def _counted(ir: Function, outputs: Pointer, count: int, predicate: str, limit: str) -> Index:
     """How many of `count` outputs compare to a limit as the predicate says."""
-    found = ir.alloca("i64", 0)
+    total = ir.alloca("i64", 0)
     for column, mask in ir.vector_loop(count):
         above = _compared(ir, ir.gep(outputs, (column, 1)), predicate, limit, mask)
-        ir.store_i64(found, ir.add(ir.load_i64(found), ir.count(above)))
-    return ir.load_i64(found)
+        ir.store_i64(total, ir.add(ir.load_i64(total), ir.count(above)))
+    return ir.load_i64(total)
 
 
 def _compared(ir: Function, outputs: Pointer, predicate: str, limit: str, mask: Mask | None) -> Mask:
@@ -53,8 +53,8 @@ def _compared(ir: Function, outputs: Pointer, predicate: str, limit: str, mask: 
     bits = ir.assign(f"bitcast {v} {ir.fadd(ir.load(outputs), ZERO)} to <{n} x i32>")
     sign = ir.assign(f"ashr <{n} x i32> {bits}, splat (i32 31)")
     keys = ir.assign(f"xor <{n} x i32> {bits}, {ir.assign(f'or <{n} x i32> {sign}, splat (i32 -2147483648)')}")
-    found = ir.assign(f"icmp {predicate} <{n} x i32> {keys}, {limit}")
-    return Mask(ir.assign(f"and <{n} x i1> {found}, {mask}") if mask else found)
+    comparison = ir.assign(f"icmp {predicate} <{n} x i32> {keys}, {limit}")
+    return Mask(ir.assign(f"and <{n} x i1> {comparison}, {mask}") if mask else comparison)
 
 
 def _broadcast_i32(ir: Function, word: str) -> str:

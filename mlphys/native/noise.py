@@ -31,9 +31,9 @@ class Dropout:
 
     def apply(self, ir: Function, drawn: tuple[Words, Words], y: Vector, slope: Vector) -> tuple[Vector, Vector]:
         limit = math.ceil(self.rate * 2**32)
-        kept = Mask(ir.assign(f"icmp uge <{ir.simd_width} x i32> {drawn[0]}, splat (i32 {limit})"))
+        mask = Mask(ir.assign(f"icmp uge <{ir.simd_width} x i32> {drawn[0]}, splat (i32 {limit})"))
         scale = ir.broadcast(1 / (1 - self.rate))
-        return ir.select(kept, ir.fmul(y, scale), ZERO), ir.select(kept, ir.fmul(slope, scale), ZERO)
+        return ir.select(mask, ir.fmul(y, scale), ZERO), ir.select(mask, ir.fmul(slope, scale), ZERO)
 
 
 @dataclass(frozen=True)

@@ -177,17 +177,17 @@ class RMSprop(_OneFactor):
     def update(self, ir: Function, gradient: Vector, factors: Sequence[Scalar], state: list[Vector]) -> list[Vector]:
         weight, square, *others = state
         square = _mean(ir, self.rho, square, ir.fmul(gradient, gradient))
-        variance, kept = square, [square]
+        variance, slots = square, [square]
         if self.centered:
             center = _mean(ir, self.rho, others[0], gradient)
             variance = ir.fma(ir.fneg(center), center, square)
-            kept.append(center)
+            slots.append(center)
         root = ir.sqrt(ir.fadd(variance, ir.broadcast(self.epsilon)))
         step = ir.fdiv(ir.fmul(ir.broadcast(factors[0]), gradient), root)
         if self.momentum > 0:  # Keras keeps what is subtracted
-            kept.append(ir.fma(ir.broadcast(self.momentum), others[-1], ir.fneg(step)))
-            step = ir.fneg(kept[-1])
-        return [ir.fadd(weight, step), *kept]
+            slots.append(ir.fma(ir.broadcast(self.momentum), others[-1], ir.fneg(step)))
+            step = ir.fneg(slots[-1])
+        return [ir.fadd(weight, step), *slots]
 
 
 @dataclass(frozen=True)
@@ -273,9 +273,9 @@ class Modified(UpdateRule):
         return self.rule.update(ir, gradient, factors[: self.rule.factors], [weight, *slots])
 
 
-def _mean(ir: Function, kept: float, before: Vector, new: Vector) -> Vector:
-    """kept before + (1 - kept) new."""
-    return ir.fma(ir.broadcast(kept), before, ir.fmul(ir.broadcast(1 - kept), new))
+def _mean(ir: Function, decay: float, before: Vector, new: Vector) -> Vector:
+    """decay before + (1 - decay) new."""
+    return ir.fma(ir.broadcast(decay), before, ir.fmul(ir.broadcast(1 - decay), new))
 
 
 def _moving_mean(ir: Function, mean: Vector, gradient: Vector, momentum: float) -> Vector:

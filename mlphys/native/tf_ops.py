@@ -75,8 +75,8 @@ def _call(function: str, *arguments: str) -> str:
 def _compute(operation: Operation) -> list[str]:
     """IR of compute(kernel, context): get the inputs, allocate the outputs, call the function, release both."""
     function, batch = operation.function, operation.batch_input
-    given = {name for name in function.pointers if name in operation.inputs or name in operation.outputs}
-    pointers = [f"ptr %{name}.data" if name in given else "ptr null" for name in function.pointers]
+    tensors = {name for name in function.pointers if name in operation.inputs or name in operation.outputs}
+    pointers = [f"ptr %{name}.data" if name in tensors else "ptr null" for name in function.pointers]
     integers = [f"i64 {operation.constants.get(name, f'%{name}')}" for name in function.integers]
     return [
         "define void @compute(ptr %kernel, ptr %context) {",

@@ -44,18 +44,18 @@ def chain(
 
     Raises Refusal where they do not fit, or the decoder does not end in the input's shape.
     """
-    there = trace(encoder, first_shape(encoder, shape), (*path, "encoder"))
+    encoder_rows = trace(encoder, first_shape(encoder, shape), (*path, "encoder"))
     try:
-        code = trace(code_layers, there[-1].output_shape, (*path, "code"))
+        code = trace(code_layers, encoder_rows[-1].output_shape, (*path, "code"))
     except Refusal as refusal:
         raise Refusal((*path, "encoder"), refusal.text) from None
-    back = trace(decoder, (code or there)[-1].output_shape, (*path, "decoder"))
-    out = back[-1].output_shape
+    decoder_rows = trace(decoder, (code or encoder_rows)[-1].output_shape, (*path, "decoder"))
+    out = decoder_rows[-1].output_shape
     if out not in (shape, (math.prod(shape),)):
-        last = (*path, "decoder", len(back) - 1, type(back[-1].layer).__name__)
+        last = (*path, "decoder", len(decoder_rows) - 1, type(decoder_rows[-1].layer).__name__)
         ends = f"the decoder ends in {text(out)}; it must end in the input's {text(shape)}, or in {math.prod(shape)}"
         raise Refusal(last, ends)
-    return there, code, _tied(there, back, path) if tied else back
+    return encoder_rows, code, _tied(encoder_rows, decoder_rows, path) if tied else decoder_rows
 
 
 WITHOUT_KERNEL = (Flatten, Reshape, Activation, ReLU, LeakyReLU, ELU)  # beside layers that act in training only
@@ -70,21 +70,21 @@ def _tied(encoder: Sequence[Row], decoder: Sequence[Row], path: KeyPath) -> list
                 name = type(row.layer).__name__
                 raise Refusal((*path, part, i, name), f"tied weights have no transpose of {name}; leave it or tied out")
     sources = [row for row in reversed(encoder) if isinstance(row.layer, Weighted)]
-    taken = [row for row in decoder if isinstance(row.layer, Weighted)]
-    if len(sources) != len(taken):
+    weighted_rows = [row for row in decoder if isinstance(row.layer, Weighted)]
+    if len(sources) != len(weighted_rows):
         raise Refusal(
-            (*path, "tied"), f"{len(taken)} decoder layers with weights for {len(sources)} of the encoder; "
+            (*path, "tied"), f"{len(weighted_rows)} decoder layers with weights for {len(sources)} of the encoder; "
             "they must be as many, or decoder: mirror"
         )  # fmt: skip
-    tied = {row.name: source for row, source in zip(taken, sources, strict=True)}
+    tied = {row.name: source for row, source in zip(weighted_rows, sources, strict=True)}
     return [_tied_row(row, tied[row.name], path) if row.name in tied else row for row in decoder]
 
 
 def _tied_row(row: Row, source: Row, path: KeyPath) -> Row:
     where = (*path, "decoder", int(row.name.split(".")[-2]), type(row.layer).__name__)
-    wanted = {Dense: Dense, Conv2D: Conv2DTranspose}.get(type(source.layer))
-    if wanted is None or not isinstance(row.layer, wanted):
-        instead = f"; write {wanted.__name__}" if wanted else ""
+    expected = {Dense: Dense, Conv2D: Conv2DTranspose}.get(type(source.layer))
+    if expected is None or not isinstance(row.layer, expected):
+        instead = f"; write {expected.__name__}" if expected else ""
         raise Refusal(where, f"does not undo {source.name}, to whose weights it would be tied{instead}")
     assert isinstance(row.layer, Weighted)
     assert isinstance(source.layer, Weighted)

@@ -73,10 +73,10 @@ def part(network: Network, rows: Sequence[Row]) -> Any:
 
 def _outputs(rows: Sequence[Row], inputs: Any, layers: Mapping[str, Any]) -> dict[str, Any]:
     """The output of each layer of a chain, by its name."""
-    found, out = {}, inputs
+    outputs, out = {}, inputs
     for row in rows:
-        out = found[row.name] = layers[row.name](out)
-    return found
+        out = outputs[row.name] = layers[row.name](out)
+    return outputs
 
 
 def activations(rows: Sequence[Row]) -> dict[str, str]:
@@ -112,11 +112,18 @@ def _our_layer(name: str) -> Any:
 def _tied(row: Row, seed: int, source: Any) -> Any:
     from mlphys.networks.layers.tied import TiedConv2DTranspose, TiedDense
 
-    given = arguments(row, seed)
-    bias = {"initializer": given["bias_initializer"], "regularizer": given["bias_regularizer"]}
-    common = (source, row.output_shape[-1], given["activation"], given["use_bias"], bias, given["activity_regularizer"])
+    kwargs = arguments(row, seed)
+    bias = {"initializer": kwargs["bias_initializer"], "regularizer": kwargs["bias_regularizer"]}
+    common = (
+        source,
+        row.output_shape[-1],
+        kwargs["activation"],
+        kwargs["use_bias"],
+        bias,
+        kwargs["activity_regularizer"],
+    )
     if isinstance(row.layer, Conv2DTranspose):
-        return TiedConv2DTranspose(*common, strides=given["strides"], padding=given["padding"])
+        return TiedConv2DTranspose(*common, strides=kwargs["strides"], padding=kwargs["padding"])
     return TiedDense(*common)
 
 

@@ -57,8 +57,8 @@ def of_rows(rows: Sequence[Row], weights: Mapping[str, np.ndarray]) -> list[Step
         own = {name.rpartition(".")[2]: weights[name] for name in row.weight_shapes()}
         if row.tied_to:
             own["kernel"] = weights[f"{row.tied_to}.kernel"]
-        given = row.layer.model_dump(exclude={"kernel"})
-        arguments = {name: given[name] for name in given if not name.endswith(NO_ARGUMENT)}
+        config = row.layer.model_dump(exclude={"kernel"})
+        arguments = {name: config[name] for name in config if not name.endswith(NO_ARGUMENT)}
         tied = {"tied": row.tied_to is not None}
         steps.append(Step(row.name, type(row.layer).__name__, row.input_shape, arguments | tied, own))
     return steps

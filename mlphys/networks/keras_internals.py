@@ -55,20 +55,20 @@ def watched(layers: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
     Keras has no hooks, and a second pass would draw other noise and count twice in BatchNormalization.
     """
-    seen: dict[str, Any] = {}
+    outputs_by_name: dict[str, Any] = {}
     try:
         for name, layer in layers.items():
-            vars(layer)["call"] = _recording(layer.call, name, seen)
-        yield seen
+            vars(layer)["call"] = _recording(layer.call, name, outputs_by_name)
+        yield outputs_by_name
     finally:
         for layer in layers.values():
             vars(layer).pop("call", None)
 
 
-def _recording(call: Callable[..., Any], name: str, seen: dict[str, Any]) -> Callable[..., Any]:
+def _recording(call: Callable[..., Any], name: str, outputs_by_name: dict[str, Any]) -> Callable[..., Any]:
     def recorded(*arguments: Any, **more: Any) -> Any:
         outputs = call(*arguments, **more)
-        seen.setdefault(name, outputs)
+        outputs_by_name.setdefault(name, outputs)
         return outputs
 
     return recorded

@@ -13,8 +13,8 @@ from mlphys.schema.layers import Layer
 @functools.cache
 def kinds() -> dict[str, type[Penalty]]:
     """All penalties by key, in the order in which their terms are summed, on which the last digits of a cost depend."""
-    found = registry.entries("mlphys.networks.penalties", Penalty)
-    return dict(sorted(found.items(), reverse=True))
+    penalties = registry.entries("mlphys.networks.penalties", Penalty)
+    return dict(sorted(penalties.items(), reverse=True))
 
 
 def fields(deterministic: bool) -> dict[str, Any]:

@@ -181,13 +181,13 @@ def accelerators() -> list[str]:
 def _without_notices() -> Iterator[None]:
     """Capture what TensorFlow's libraries write to stderr; print it if an exception is raised."""
     try:
-        kept = tempfile.TemporaryFile()  # noqa: SIM115 - entered below
+        capture = tempfile.TemporaryFile()  # noqa: SIM115 - entered below
     except OSError:  # no folder for temporary files can be written to: the notices are shown
         yield
         return
     sys.stderr.flush()
     saved = os.dup(2)
-    with kept as stderr:
+    with capture as stderr:
         os.dup2(stderr.fileno(), 2)
         try:
             yield

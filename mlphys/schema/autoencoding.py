@@ -65,10 +65,10 @@ class Corruption(Spec):
     @model_validator(mode="after")
     def _one_of_them(self) -> Corruption:
         kinds = (self.GaussianNoise, self.masking, self.salt_and_pepper, self.occlude)
-        given = sum(kind is not None for kind in kinds)
-        if given != 1:
+        count = sum(kind is not None for kind in kinds)
+        if count != 1:
             raise ValueError(
-                f"one of GaussianNoise, masking, salt_and_pepper and occlude must be given; received {given}"
+                f"one of GaussianNoise, masking, salt_and_pepper and occlude must be given; received {count}"
             )
         if self.emphasis and self.GaussianNoise:
             raise ValueError("emphasis distinguishes corrupted values from others; GaussianNoise corrupts all of them")

@@ -71,7 +71,7 @@ def _value(node: ast.expr) -> Any:
     spec = NAMES.find(name)
     if spec is None or len(node.args) > len(spec.positional):
         raise ValueError
-    given = dict(zip(spec.positional, map(_value, node.args), strict=False))
-    given |= {word.arg: _value(word.value) for word in node.keywords if word.arg in spec.model_fields}
-    given = {key: value for key, value in given.items() if value is not None}
-    return {NAMES.names[spec]: given} if given else NAMES.names[spec]
+    arguments = dict(zip(spec.positional, map(_value, node.args), strict=False))
+    arguments |= {word.arg: _value(word.value) for word in node.keywords if word.arg in spec.model_fields}
+    arguments = {key: value for key, value in arguments.items() if value is not None}
+    return {NAMES.names[spec]: arguments} if arguments else NAMES.names[spec]

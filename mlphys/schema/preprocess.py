@@ -252,8 +252,8 @@ class Whiten(_Principal):
         return shape if self.kind == "zca" else (self._kept(shape),)
 
     def arrays(self, shape: Shape) -> dict[str, Shape]:
-        kept, features = self._kept(shape), math.prod(shape)
-        return {"mean": (features,), "vectors": (kept, features), "scales": (kept,)}
+        components, features = self._kept(shape), math.prod(shape)
+        return {"mean": (features,), "vectors": (components, features), "scales": (components,)}
 
     def resolved(self, x: Array) -> Step:
         if self.components is None:

@@ -37,8 +37,10 @@ def entry(package: str, name: str, base: type[Base]) -> type[Base]:
         and key.isidentifier()  # pydantic keeps parametrized classes beside it, such as ModelKind[Network]
     ]
     if len(entries) != 1:
-        there = " and ".join(value.__name__ for value in entries) or "none"
-        raise TypeError(f"{module.__file__}: an entry is one public class that is a {base.__name__}; there is {there}")
+        class_names = " and ".join(value.__name__ for value in entries) or "none"
+        raise TypeError(
+            f"{module.__file__}: an entry is one public class that is a {base.__name__}; there is {class_names}"
+        )
     return entries[0]
 
 

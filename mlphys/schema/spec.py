@@ -35,13 +35,13 @@ class Spec(BaseModel):
         unknown = [key for key in data if key not in cls.model_fields]
         if unknown:
             before = dict(zip(data, [("", None), *data.items()], strict=False))
-            found = [
+            line_errors = [
                 problem("unknown_key", (key,), data[key], {"key": key, "allowed": allowed, "before": before[key]})
                 for key in unknown
             ]
             cut = {before[key][0] for key in unknown if data[key] is None}  # by a comma: `learning_rate: 0,01`
             known = {key: value for key, value in data.items() if key in cls.model_fields and key not in cut}
-            raise ValidationError.from_exception_data(cls.__name__, [*found, *cls._wrong_values(known)])
+            raise ValidationError.from_exception_data(cls.__name__, [*line_errors, *cls._wrong_values(known)])
         return data
 
     @classmethod
@@ -50,13 +50,13 @@ class Spec(BaseModel):
         try:
             cls.model_validate(known)
         except ValidationError as error:
-            found = [each for each in error.errors(include_url=False) if each["loc"] and each["loc"][0] in known]
-            contexts = [dict(each.get("ctx") or {}) for each in found]
+            errors = [each for each in error.errors(include_url=False) if each["loc"] and each["loc"][0] in known]
+            contexts = [dict(each.get("ctx") or {}) for each in errors]
             return [
                 InitErrorDetails(
                     type=_as_known(each["type"], context), loc=each["loc"], input=each["input"], ctx=context
                 )
-                for each, context in zip(found, contexts, strict=True)
+                for each, context in zip(errors, contexts, strict=True)
             ]
         return []
 
@@ -65,8 +65,8 @@ class Spec(BaseModel):
         """With the meaning of each key, which editors show."""
         schema = handler(core)
         for key, facts in handler.resolve_ref_schema(schema).get("properties", {}).items():
-            if found := describe(cls, key):
-                facts["description"] = found.sentence
+            if description := describe(cls, key):
+                facts["description"] = description.sentence
         return schema
 
     @model_validator(mode="after")
@@ -75,8 +75,8 @@ class Spec(BaseModel):
         for name, value in self:
             numbers = value if isinstance(value, tuple) else (value,)
             if any(isinstance(number, float) and abs(number) > LARGEST_FLOAT for number in numbers):
-                found = [problem("beyond_float32", (name,), value, {"largest": LARGEST_FLOAT})]
-                raise ValidationError.from_exception_data(type(self).__name__, found)
+                line_errors = [problem("beyond_float32", (name,), value, {"largest": LARGEST_FLOAT})]
+                raise ValidationError.from_exception_data(type(self).__name__, line_errors)
         return self
 
     @classmethod
@@ -90,20 +90,20 @@ class Spec(BaseModel):
         try:
             cls.model_validate({key: value})
         except ValidationError as error:
-            return not any(found["loc"][:1] == (key,) for found in error.errors())
+            return not any(line_error["loc"][:1] == (key,) for line_error in error.errors())
         return True
 
     @classmethod
     def named(cls, value: Any) -> dict[str, Any]:
         """Values without their keys, each under the first key that takes it; empty where one finds none."""
         order = [*cls.positional, *(key for key in cls.key_names() if key not in cls.positional)]
-        found: dict[str, Any] = {}
+        arguments: dict[str, Any] = {}
         for item in value if isinstance(value, list) else [value]:
-            key = next((key for key in order if key not in found and cls.takes(key, item)), None)
+            key = next((key for key in order if key not in arguments and cls.takes(key, item)), None)
             if key is None:
                 return {}
-            found[key] = item
-        return found
+            arguments[key] = item
+        return arguments
 
     def arguments(self) -> dict[str, Any]:
         """The fields by name, as objects: what a constructor takes."""
@@ -130,10 +130,12 @@ def under(key: str | int, check: Callable[[Any], Any], value: Any) -> Any:
         return check(value)
     except ValidationError as error:
         details = []
-        for found in error.errors(include_url=False):
-            context = found.get("ctx") or {}
-            known = _as_known(found["type"], context)
-            details.append(InitErrorDetails(type=known, loc=(key, *found["loc"]), input=found["input"], ctx=context))
+        for line_error in error.errors(include_url=False):
+            context = line_error.get("ctx") or {}
+            known = _as_known(line_error["type"], context)
+            details.append(
+                InitErrorDetails(type=known, loc=(key, *line_error["loc"]), input=line_error["input"], ctx=context)
+            )
         raise ValidationError.from_exception_data(error.title, details) from None
 
 
@@ -171,21 +173,23 @@ class Choice:
         if isinstance(value, tuple(self.options.values())):
             return value  # type: ignore[return-value]
         name: Any = value
-        given: Any = None
+        arguments: Any = None
         if isinstance(value, dict) and len(value) > 1:
             raise refuse("one_name", value, noun=self.noun, known=[key for key in value if self.find(key)])
         if isinstance(value, dict) and value:
-            ((name, given),) = value.items()
+            ((name, arguments),) = value.items()
         spec = self.find(name)
         if spec is None:
             raise refuse("unknown_name", name, noun=self.noun, allowed=list(self.options))
-        if given is not None and not isinstance(given, dict):
-            if not spec.shorthand or (isinstance(given, list) and not spec.takes(spec.shorthand, given)):
+        if arguments is not None and not isinstance(arguments, dict):
+            if not spec.shorthand or (isinstance(arguments, list) and not spec.takes(spec.shorthand, arguments)):
                 required = [key for key in spec.key_names() if spec.model_fields[key].is_required()]
-                context = {"name": self.names[spec], "arguments": spec.named(given), "required": required}
-                raise ValidationError.from_exception_data(self.noun, [problem("arguments", (name,), given, context)])
-            given = {spec.shorthand: given}
-        return under(name, spec.model_validate, given or {})
+                context = {"name": self.names[spec], "arguments": spec.named(arguments), "required": required}
+                raise ValidationError.from_exception_data(
+                    self.noun, [problem("arguments", (name,), arguments, context)]
+                )
+            arguments = {spec.shorthand: arguments}
+        return under(name, spec.model_validate, arguments or {})
 
     def in_words(self) -> str:
         """The allowed values, for a reference."""
@@ -193,9 +197,9 @@ class Choice:
 
     def dump(self, spec: Spec) -> Any:
         values = spec.model_dump()
-        given = {key: values[key] for key in type(spec).key_names()}
+        arguments = {key: values[key] for key in type(spec).key_names()}
         name = self.names[type(spec)]
-        return {name: given} if given else name
+        return {name: arguments} if arguments else name
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:
         return core_schema.no_info_plain_validator_function(
@@ -278,13 +282,13 @@ class Entry:
     def _with_owners(self, error: ValidationError) -> ValidationError:
         """The same findings, with the entries of the vocabulary that have an unknown key."""
         details = []
-        for found in error.errors(include_url=False):
-            context = dict(found.get("ctx") or {})
-            if found["type"] == "unknown_key" and len(found["loc"]) == 1:
+        for line_error in error.errors(include_url=False):
+            context = dict(line_error.get("ctx") or {})
+            if line_error["type"] == "unknown_key" and len(line_error["loc"]) == 1:
                 owners = [name for name, spec in self.options.items() if context["key"] in spec.model_fields]
                 context |= {"by": self.key, "elsewhere": owners}
-            known = _as_known(found["type"], context)
-            details.append(InitErrorDetails(type=known, loc=found["loc"], input=found["input"], ctx=context))
+            known = _as_known(line_error["type"], context)
+            details.append(InitErrorDetails(type=known, loc=line_error["loc"], input=line_error["input"], ctx=context))
         return ValidationError.from_exception_data(error.title, details)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> CoreSchema:

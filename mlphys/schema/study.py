@@ -84,10 +84,10 @@ def options(values: Any) -> dict[str, Any]:
 def axis(values: Any) -> Range | dict[str, Any]:
     """A range, or values by their labels. Raises ValueError for none, equal ones, or a range that is none."""
     if isinstance(values, str):
-        found = _range(values)
-        if found.count is not None:
-            _named(found.values())
-        return found
+        interval = _range(values)
+        if interval.count is not None:
+            _named(interval.values())
+        return interval
     if isinstance(values, dict):
         return _named(list(values.values()), [str(name) for name in values])
     if isinstance(values, list):

@@ -192,8 +192,8 @@ class Training(Spec):
 
     def of_phase(self, name: str) -> Training:
         """These keys with those that `phases` overrides for one phase."""
-        given = (self.phases or {}).get(name)
-        if given is None:
+        overrides = (self.phases or {}).get(name)
+        if overrides is None:
             return self
-        other = {key: value for key, value in given.arguments().items() if value is not None and key != "labels"}
+        other = {key: value for key, value in overrides.arguments().items() if value is not None and key != "labels"}
         return self.model_copy(update=other)

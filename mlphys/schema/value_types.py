@@ -76,7 +76,7 @@ def _list(schema: dict[str, Any]) -> str:
 
 def _bounds(schema: dict[str, Any]) -> list[str]:
     words = {"minimum": "at least", "exclusiveMinimum": "above", "maximum": "at most", "exclusiveMaximum": "below"}
-    found = {key: schema[key] for key in words if key in schema and abs(schema[key]) < LARGEST}
+    limits = {key: schema[key] for key in words if key in schema and abs(schema[key]) < LARGEST}
     if schema.get("description"):
         return [schema["description"]]
-    return [f"{words[key]} {value:g}" for key, value in found.items()]
+    return [f"{words[key]} {value:g}" for key, value in limits.items()]

@@ -72,8 +72,8 @@ def of_step(engine: Engine, phase: Gradient, step: int) -> Cause:
     before = engine.snapshot()
     try:
         passed = engine.traversed(step)
-        if found := _of_outputs(passed):
-            return found
+        if cause := _of_outputs(passed):
+            return cause
         for layer, places in reversed(trained_by_layer(phase).items()):  # in the order of backpropagation
             if not all(np.isfinite(passed.gradients[i]).all() for i in places):
                 return Cause("gradient", f"all outputs are finite, the gradient of {layer} is not")
@@ -93,8 +93,8 @@ def of_split(phase: Phase, split: Split) -> Cause | None:
     at_once = phase.network.evaluated_at_once
     for start in range(0, len(split), at_once):
         rows = slice(start, start + at_once)
-        if found := _of_outputs(traversed(phase.network, phase.cost, split.at(rows), False)):
-            return found
+        if cause := _of_outputs(traversed(phase.network, phase.cost, split.at(rows), False)):
+            return cause
     return None
 
 

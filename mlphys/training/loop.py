@@ -223,11 +223,11 @@ class PhaseInTraining:
         """The epoch's samples, their order, and the random states."""
         fed, change = self.samples.of_epoch(epoch, self.engine.samples)
         samples = len(self.samples.train if fed is None else fed)
-        seed, phase, taken = self.training.seed, self.phase, self.engine.samples
+        seed, phase, per_epoch = self.training.seed, self.phase, self.engine.samples
         if self.settings.shuffle:
-            order = epoch_order.shuffled(seed, phase.name, epoch, taken, samples)
+            order = epoch_order.shuffled(seed, phase.name, epoch, per_epoch, samples)
         else:
-            order = epoch_order.in_order(epoch, taken, samples)
+            order = epoch_order.in_order(epoch, per_epoch, samples)
         seeds = epoch_order.layer_seeds(seed, phase.name, epoch, phase.network.seeds)
         self.engine.start_epoch(order, seeds, fed, change)
 

@@ -89,19 +89,19 @@ def data_term(terms: Sequence[Term]) -> DataTerm:
 
 def _code_penalties(plan: Plan) -> dict[str, Any]:
     """The penalties of a code, as fields of the layer that gives it. Raises Unsupported."""
-    found: dict[str, Any] = {}
+    penalties: dict[str, Any] = {}
     for term in plan.terms[1:]:
         if type(term) is L1:
-            found["output_penalty"] = Penalty(l1=term.weight)
+            penalties["output_penalty"] = Penalty(l1=term.weight)
         elif type(term) is KLSparsity:
-            found["mean_activity"] = MeanActivity(term.kl.target, term.kl.weight)
+            penalties["mean_activity"] = MeanActivity(term.kl.target, term.kl.weight)
         elif type(term) is ContractionTerm and _one_dense(plan):
-            found["contraction"] = term.weight
+            penalties["contraction"] = term.weight
         elif type(term) is NormalDivergence:
-            found["divergence"] = term.weight
+            penalties["divergence"] = term.weight
         elif type(term) is not LayerPenalties:  # those follow from the layers
             raise NotGenerated(f"the term {term}")
-    return found
+    return penalties
 
 
 def _one_dense(plan: Plan) -> bool:

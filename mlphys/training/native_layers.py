@@ -124,8 +124,8 @@ def has_derivative(activation: ActivationFunction) -> bool:
     return activation in vector_math.SUPPORTED or vector_math.needs_input(activation)
 
 
-def _added(before: Any, given: Any) -> Any:
-    return before + given if before else given
+def _added(before: Any, value: Any) -> Any:
+    return before + value if before else value
 
 
 def _dense(layer: Dense, inputs: int) -> DenseLayer:

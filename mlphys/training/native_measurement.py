@@ -105,7 +105,7 @@ def pieces(split: Split) -> Iterator[Split]:
 
 def factors_and_weights(split: Split) -> np.ndarray:
     """The factor of the loss, which is one in evaluation, and the weight of each sample, (n, 2)."""
-    found = np.ones((len(split), 2), np.float32)
+    result = np.ones((len(split), 2), np.float32)
     if split.weights is not None:
-        found[:, 1] = split.weights
-    return found
+        result[:, 1] = split.weights
+    return result

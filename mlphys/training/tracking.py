@@ -86,11 +86,11 @@ def trained_by_layer(phase: Gradient) -> dict[str, list[int]]:
 def weight_norms(phase: Gradient, state: Mapping[str, np.ndarray]) -> dict[str, float]:
     """`weight_norm.<layer>` is |w|_2 over all trained weights of the layer."""
     names = {id(variable): name for name, variable in phase.network.weights.items()}
-    found = {}
+    norms = {}
     for layer, places in trained_by_layer(phase).items():
         weights = [state[f"weights/{names[id(phase.trained[i])]}"].astype(np.float64) for i in places]
-        found[f"weight_norm.{layer}"] = _short(math.sqrt(sum(float((weight**2).sum()) for weight in weights)))
-    return found
+        norms[f"weight_norm.{layer}"] = _short(math.sqrt(sum(float((weight**2).sum()) for weight in weights)))
+    return norms
 
 
 def norm(gradients: Sequence[Any]) -> Any:

@@ -128,8 +128,8 @@ class VectorBuilder(ScalarBuilder):
 
     def count(self, mask: Mask) -> Integer:
         """How many elements of a mask are true."""
-        found = self.assign(f"call i32 @llvm.ctpop.i32(i32 {self.bits(mask)})")
-        return Integer(self.assign(f"zext i32 {found} to i64"))
+        popcount = self.assign(f"call i32 @llvm.ctpop.i32(i32 {self.bits(mask)})")
+        return Integer(self.assign(f"zext i32 {popcount} to i64"))
 
     def load_mask(self, pointer: Pointer) -> Mask:
         """One bit per element."""
