@@ -5,7 +5,8 @@ python -m scripts.bench_catalogue --again spirals  measure these, measured or no
 
 Keras trains the layers, the cost and the optimizer of the config by `compile` and `fit`, as shipped, and tuned with
 `steps_per_execution` for a whole epoch. Each trains in a process of its own, in turns, so that other load affects both.
-An epoch has fewer samples where Keras would need much longer than a second. Validation and early stopping are left
+An epoch is one pass over the samples, also where the config counts steps, and has fewer samples where Keras would need
+much longer than a second. Validation and early stopping are left
 out on both sides; history and checkpoints are included in ours. Keras gets corrupted, augmented and fresh samples for
 nothing: it trains the same ones in every epoch. The first epoch includes compilation and is left out.
 """
@@ -140,7 +141,7 @@ def gradient(name: str, number: int, samples: int) -> tuple[Gradient, Any]:
     network = kind.build(config.net_input, experiment.seed)
     phases = kind.phases(experiment.training, config.net_input, network, seen.train)
     phase = [phase for phase in phases if isinstance(phase, Gradient)][number]
-    endless = {"epochs": 10**9, "early_stopping": None, "reduce_lr_on_plateau": None}
+    endless = {"epochs": 10**9, "early_stopping": None, "reduce_lr_on_plateau": None, "steps_per_epoch": None}
     settings = phase.settings.model_copy(update=endless)
     phase = replace(phase, plan=replace(phase.plan, settings=settings))
     writer = RunWriter(Path(tempfile.mkdtemp(dir=os.getcwd())))
@@ -197,12 +198,10 @@ def train_keras(phase: Gradient, training: Any, tuned: bool) -> None:
     from mlphys.training.backend import batch_size
 
     size = batch_size(phase.plan, len(split))
-    steps = phase.settings.steps_per_epoch or -(-len(split) // size)
     model = Same()
-    model.compile(phase.optimizer, **({"steps_per_execution": steps} if tuned else {}))
+    model.compile(phase.optimizer, **({"steps_per_execution": -(-len(split) // size)} if tuned else {}))
     weights = {} if split.weights is None else {"sample_weight": split.weights}
-    epoch = {"steps_per_epoch": steps} if phase.settings.steps_per_epoch else {}
-    timing.fit_on_demand(model, chunked.read(split.x), split.y, batch_size=size, **weights, **epoch)
+    timing.fit_on_demand(model, chunked.read(split.x), split.y, batch_size=size, **weights)
 
 
 def work(peer: str, name: str, number: int, samples: int) -> None:
