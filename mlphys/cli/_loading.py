@@ -48,11 +48,11 @@ def measurable(run: str | None, data: str | None = None) -> Run:
     return with_note(Run(finished(find(run)).path, data))
 
 
-def with_note(found: Run) -> Run:
-    if left := found.unfinished:
+def with_note(run: Run) -> Run:
+    if left := run.unfinished:
         which = "best" if left.best else "last saved"
         terminal.complain(
-            f"{found.path}: its training was interrupted: weights of epoch {left.epoch}, the {which} one; "
-            f"`mlphys resume {found.path}` continues it"
+            f"{run.path}: its training was interrupted: weights of epoch {left.epoch}, the {which} one; "
+            f"`mlphys resume {run.path}` continues it"
         )
-    return found
+    return run

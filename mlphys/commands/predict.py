@@ -92,15 +92,17 @@ def _target_names(run: Run) -> tuple[str, ...]:
     return () if run.description.classes or {"file", "sample"} & set(names) else names
 
 
-def save_inputs(found: Predictions, folder: Path) -> None:
+def save_inputs(predictions: Predictions, folder: Path) -> None:
     """Write each sample as the network received it as png into a new folder. Raises UserError where it is no image."""
-    if found.x.ndim != 4 or found.x.shape[-1] not in (1, 3):
-        raise UserError(f"{folder}: samples of {text(found.x.shape[1:])} are no images; --save FILE.npz keeps them")
-    low, high = min(0.0, float(found.x.min())), max(1.0, float(found.x.max()))
-    pixels = ((found.x - low) / (high - low) * 255).round().astype(np.uint8)
+    if predictions.x.ndim != 4 or predictions.x.shape[-1] not in (1, 3):
+        raise UserError(
+            f"{folder}: samples of {text(predictions.x.shape[1:])} are no images; --save FILE.npz keeps them"
+        )
+    low, high = min(0.0, float(predictions.x.min())), max(1.0, float(predictions.x.max()))
+    pixels = ((predictions.x - low) / (high - low) * 255).round().astype(np.uint8)
     names = [
         f"{i}_{Path(file).stem[:100]}_{sample}.png"
-        for i, (file, sample) in enumerate(zip(found.files, found.samples, strict=True))
+        for i, (file, sample) in enumerate(zip(predictions.files, predictions.samples, strict=True))
     ]
     image_files.write(folder, names, pixels)
 
@@ -121,16 +123,16 @@ def expected_samples(run: Run, prepared: bool = True) -> Expected:
     return Expected(run.description.shape, low, high, units=units, frame=frame, crop=data.cropped())
 
 
-def as_csv(found: Predictions) -> str:
+def as_csv(predictions: Predictions) -> str:
     """One row per sample; numbers have enough digits to identify the float32."""
-    columns: dict[str, Iterable[object]] = {"file": found.files, "sample": found.samples}
-    for name, values in found.arrays.items():
+    columns: dict[str, Iterable[object]] = {"file": predictions.files, "sample": predictions.samples}
+    for name, values in predictions.arrays.items():
         if name == "probabilities":
-            columns |= {"class": _classes(found), "probability": values.max(axis=1), **_similarity(found)}
-            columns |= {f"p_{label}": values[:, k] for k, label in enumerate(found.classes)}
+            columns |= {"class": _classes(predictions), "probability": values.max(axis=1), **_similarity(predictions)}
+            columns |= {f"p_{label}": values[:, k] for k, label in enumerate(predictions.classes)}
             continue
-        if name == "outputs" and found.targets:
-            columns |= {target: values[:, k] for k, target in enumerate(found.targets)}
+        if name == "outputs" and predictions.targets:
+            columns |= {target: values[:, k] for k, target in enumerate(predictions.targets)}
             continue
         column, flat = COLUMNS.get(name, name), values.reshape(len(values), -1)
         numbered = flat.shape[1] > 1 or name == "codes"
@@ -142,37 +144,42 @@ def as_csv(found: Predictions) -> str:
     return content.getvalue()
 
 
-def as_json(found: Predictions) -> str:
+def as_json(predictions: Predictions) -> str:
     """A list with one object per sample."""
     rows: list[dict[str, Any]] = []
-    for i, (file, sample) in enumerate(zip(found.files, found.samples, strict=True)):
+    for i, (file, sample) in enumerate(zip(predictions.files, predictions.samples, strict=True)):
         row: dict[str, Any] = {"file": file, "sample": sample}
-        for name, values in found.arrays.items():
+        for name, values in predictions.arrays.items():
             if name == "probabilities":
                 p = _shortest(values[i])
-                row |= {"class": _classes(found)[i], "probability": max(p)}
-                row |= {name: column[i] for name, column in _similarity(found).items()}
-                row["probabilities"] = dict(zip(found.classes, p, strict=True))
-            elif name == "outputs" and found.targets:
-                row |= dict(zip(found.targets, _shortest(values[i]), strict=True))
+                row |= {"class": _classes(predictions)[i], "probability": max(p)}
+                row |= {name: column[i] for name, column in _similarity(predictions).items()}
+                row["probabilities"] = dict(zip(predictions.classes, p, strict=True))
+            elif name == "outputs" and predictions.targets:
+                row |= dict(zip(predictions.targets, _shortest(values[i]), strict=True))
             else:
                 row[COLUMNS.get(name, name)] = _shortest(values[i])
         rows.append(row)
     return json.dumps(rows, indent=2, allow_nan=False) + "\n"
 
 
-def as_npz(run: Run, found: Predictions) -> bytes:
+def as_npz(run: Run, predictions: Predictions) -> bytes:
     """All arrays: files, sample numbers, inputs x, outputs, and images such as reconstructions.
 
     For a transform, the images are the outputs of its last layer.
     """
-    pictures = run.trained.image_outputs(found.x)
-    if "output_means" in found.arrays:
-        pictures = {"outputs": list(run.trained.layers(found.x).values())[-1]}
-    classes = {"classes": np.array(_classes(found))} if "probabilities" in found.arrays else {}
-    arrays = {"files": np.array(found.files), "samples": np.array(found.samples), "x": found.x, **classes}
+    pictures = run.trained.image_outputs(predictions.x)
+    if "output_means" in predictions.arrays:
+        pictures = {"outputs": list(run.trained.layers(predictions.x).values())[-1]}
+    classes = {"classes": np.array(_classes(predictions))} if "probabilities" in predictions.arrays else {}
+    arrays = {
+        "files": np.array(predictions.files),
+        "samples": np.array(predictions.samples),
+        "x": predictions.x,
+        **classes,
+    }
     content = io.BytesIO()
-    np.savez_compressed(content, **arrays, **found.arrays, **pictures)  # type: ignore[arg-type]
+    np.savez_compressed(content, **arrays, **predictions.arrays, **pictures)  # type: ignore[arg-type]
     return content.getvalue()
 
 

@@ -46,26 +46,28 @@ NEUTRAL: dict[str, tuple[Any, ...]] = {
 OLDER = {"alpha": "negative_slope", "lr": "learning_rate"}  # names of Keras 2, where the newer one is an argument
 
 
-def spec_of(found: KerasObject, choice: Choice, file: str) -> Spec:
+def spec_of(keras_object: KerasObject, choice: Choice, file: str) -> Spec:
     """The entry of the table. Raises UserError for what is not in it, and for arguments that it does not have."""
-    kind = choice.find(found.kind)
+    kind = choice.find(keras_object.kind)
     if kind is None:
         plural = f"{choice.noun.removesuffix('s')}{'ses' if choice.noun.endswith('s') else 's'}"
-        raise UserError(f"{found.place}: no {choice.noun} of the config language; `mlphys list {plural}` has them")
+        raise UserError(
+            f"{keras_object.place}: no {choice.noun} of the config language; `mlphys list {plural}` has them"
+        )
     arguments: dict[str, Any] = {}
-    for key, value in found.arguments.items():
+    for key, value in keras_object.arguments.items():
         key = OLDER[key] if key in OLDER and key not in kind.model_fields and OLDER[key] in kind.model_fields else key
         if key == "activation" and value == "linear" and not kind.model_fields[key].is_required():
             continue  # the default
         if key in kind.model_fields:
             if value is not None or not _needs_value(kind, key):
-                arguments[key] = _fitting(kind, key, _value(value, f"{found.place}: {key}", file))
+                arguments[key] = _fitting(kind, key, _value(value, f"{keras_object.place}: {key}", file))
         else:
-            _require_neutral(found.place, key, value)
+            _require_neutral(keras_object.place, key, value)
     try:
         return choice.validate({choice.names[kind]: arguments})
     except ValidationError as error:
-        document = Document({}, found.place, {})
+        document = Document({}, keras_object.place, {})
         raise complain(problems_of(error, {}), document) from None
 
 
@@ -128,11 +130,11 @@ def _not_default(spec: Spec) -> dict[str, Any]:
     }
 
 
-def layer_of(found: KerasObject, file: str) -> Layer:
-    arguments = dict(found.arguments)
+def layer_of(keras_object: KerasObject, file: str) -> Layer:
+    arguments = dict(keras_object.arguments)
     if "pool_size" in arguments and arguments.get("strides") == arguments["pool_size"]:
         del arguments["strides"]  # the default, which Keras writes out
-    spec = spec_of(replace(found, arguments=arguments), LAYER, file)
+    spec = spec_of(replace(keras_object, arguments=arguments), LAYER, file)
     assert isinstance(spec, Layer)
     return spec
 

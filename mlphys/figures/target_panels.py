@@ -78,13 +78,13 @@ def predicted_targets(run: RunView) -> PredictedTargets:
     return PredictedTargets(split, targets, arrays.get("weights"), drawn)
 
 
-def table_of(found: PredictedTargets) -> dict[str, list[object]]:
+def table_of(predicted: PredictedTargets) -> dict[str, list[object]]:
     """The drawn samples of each target: true value, prediction and their difference."""
     table: dict[str, list[object]] = {"target": [], "sample": [], "true": [], "predicted": [], "residual": []}
-    for target in found.targets:
-        true, output = target.true[found.drawn], target.predicted[found.drawn]
-        table["target"] += [target.name] * len(found.drawn)
-        table["sample"] += found.drawn.tolist()
+    for target in predicted.targets:
+        true, output = target.true[predicted.drawn], target.predicted[predicted.drawn]
+        table["target"] += [target.name] * len(predicted.drawn)
+        table["sample"] += predicted.drawn.tolist()
         table["true"] += true.tolist()
         table["predicted"] += output.tolist()
         table["residual"] += (output - true).tolist()

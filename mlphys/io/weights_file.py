@@ -55,17 +55,17 @@ def loaded(content: bytes, path: Path, remedy: str) -> dict[str, np.ndarray]:
 
 
 def checked(
-    found: Mapping[str, np.ndarray], path: Path, expected: Mapping[str, Shape], config: str, remedy: str
+    arrays: Mapping[str, np.ndarray], path: Path, expected: Mapping[str, Shape], config: str, remedy: str
 ) -> dict[str, np.ndarray]:
     """The arrays that are `expected`. Raises UserError unless these are all, float32, of their shapes and finite."""
-    shapes = {name: value.shape for name, value in found.items() if value.dtype == np.float32}
-    if shapes != expected or len(found) > len(shapes):
-        differing = set(shapes.items()) ^ set(expected.items()) or {(name, ()) for name in found.keys() - shapes}
+    shapes = {name: value.shape for name, value in arrays.items() if value.dtype == np.float32}
+    if shapes != expected or len(arrays) > len(shapes):
+        differing = set(shapes.items()) ^ set(expected.items()) or {(name, ()) for name in arrays.keys() - shapes}
         name = min(differing, key=str)[0]
         raise UserError(
             f"{path}: does not fit {config}: {name} has shape {shapes.get(name, 'none')}, "
             f"the config says {expected.get(name, 'none')}; {remedy}"
         )
-    if not all(np.isfinite(value).all() for value in found.values()):
+    if not all(np.isfinite(value).all() for value in arrays.values()):
         raise UserError(f"{path}: holds values that are not finite; {remedy}")
-    return {name: found[name] for name in expected}
+    return {name: arrays[name] for name in expected}

@@ -8,7 +8,7 @@ from mlphys.native.llvm.values import ZERO, Index, Mask, Pointer
 BITS = 32
 
 
-def keep_largest(ir: Function, outputs: Pointer, slopes: Pointer, count: int, kept: int) -> None:
+def keep_largest(ir: Function, outputs: Pointer, slopes: Pointer, count: int, k: int) -> None:
     """Set all but the `kept` largest of `count` outputs of a sample to zero, and their slopes; of equal ones the first
     are kept.
 
@@ -20,10 +20,10 @@ def keep_largest(ir: Function, outputs: Pointer, slopes: Pointer, count: int, ke
         bit = ir.assign(f"shl i32 1, {ir.assign(f'trunc i64 {ir.sub(BITS - 1, step)} to i32')}")
         before = ir.assign(f"load i32, ptr {threshold}")
         tried = ir.assign(f"or i32 {before}, {bit}")
-        enough = ir.icmp("sge", _counted(ir, outputs, count, "uge", _broadcast_i32(ir, tried)), kept)
+        enough = ir.icmp("sge", _counted(ir, outputs, count, "uge", _broadcast_i32(ir, tried)), k)
         ir.emit(f"store i32 {ir.assign(f'select i1 {enough}, i32 {tried}, i32 {before}')}, ptr {threshold}")
     limit = _broadcast_i32(ir, ir.assign(f"load i32, ptr {threshold}"))
-    free = ir.alloca("i64", ir.sub(kept, _counted(ir, outputs, count, "ugt", limit)))  # places for those at the limit
+    free = ir.alloca("i64", ir.sub(k, _counted(ir, outputs, count, "ugt", limit)))  # places for those at the limit
     for column, mask in ir.vector_loop(count):
         place = ir.gep(outputs, (column, 1))
         above, equal = (_compared(ir, place, each, limit, mask) for each in ("ugt", "eq"))

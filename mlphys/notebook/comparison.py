@@ -33,8 +33,8 @@ def compare(*runs: Compared, all_pairs: bool = False, metric: str | None = None)
 class Comparison:
     """What `mlphys compare` says: printed as text, shown as tables by a notebook."""
 
-    def __init__(self, found: comparisons.Comparison):
-        self._found = found
+    def __init__(self, comparison: comparisons.Comparison):
+        self._found = comparison
 
     @property
     def pairs(self) -> list[dict[str, Any]]:

@@ -21,7 +21,7 @@ class Deviation:
 
 
 def deviation(
-    found: OverSeeds, value: float, unit: float, error: float | None, runs: int, sampling_variance: float
+    measured: OverSeeds, value: float, unit: float, error: float | None, runs: int, sampling_variance: float
 ) -> Deviation:
     """Of a mean over seeds from a published `value`, printed to `unit`, with its `error` or else the mean of `runs`.
 
@@ -29,16 +29,16 @@ def deviation(
     unit of the last digit / sqrt 3, v the sampling variances of both test sets. The pull is the normal quantile of t's
     probability; the degrees of freedom are Welch and Satterthwaite's, n - 1 where s dominates.
     """
-    difference = found.mean - value
+    difference = measured.mean - value
     within = abs(difference) <= unit / 2 * (1 + 1e-9)
-    if found.n < FEWEST_SEEDS or found.stdev is None:
+    if measured.n < FEWEST_SEEDS or measured.stdev is None:
         return Deviation(difference, None, None, within)
-    ours = found.stdev**2 * (1 / found.n + (1 / runs if error is None else 0))
+    ours = measured.stdev**2 * (1 / measured.n + (1 / runs if error is None else 0))
     known = (error or 0.0) ** 2 + sampling_variance
     if ours + known <= (1e-12 * abs(value)) ** 2:
         return Deviation(difference, None, None, within)
     total = ours + known + (unit / 2) ** 2 / 3
-    degrees = total**2 / (ours**2 / (found.n - 1)) if ours else math.inf
+    degrees = total**2 / (ours**2 / (measured.n - 1)) if ours else math.inf
     stderr = math.sqrt(total)
     return Deviation(difference, stderr, _normal_quantile(difference / stderr, degrees), within)
 

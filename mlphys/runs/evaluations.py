@@ -44,14 +44,14 @@ def read(folder: RunFolder) -> list[Evaluation]:
         raise UserError(f"{where}: damaged: expected rows of {COLUMNS}; remove it to count from 0 again") from None
 
 
-def remarks(made: Sequence[Evaluation]) -> list[str]:
+def remarks(evaluations: Sequence[Evaluation]) -> list[str]:
     """How often the test split was evaluated and what this means for its numbers; nothing for once or never."""
-    if len(made) < 2:
+    if len(evaluations) < 2:
         return []
-    epochs = list(dict.fromkeys(str(each.epochs) for each in made))
+    epochs = list(dict.fromkeys(str(each.epochs) for each in evaluations))
     shown = ", ".join([*epochs[:MOST_NAMED], *(["..."] if len(epochs) > MOST_NAMED else [])])
     weights = f"after {shown} epochs of training" if len(epochs) > 1 else "always with the same weights"
     return [
-        f"the test split was evaluated {len(made)} times, {weights}; "
+        f"the test split was evaluated {len(evaluations)} times, {weights}; "
         "a choice that was made by these numbers makes the last of them look better than it is"
     ]

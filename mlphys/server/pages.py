@@ -53,16 +53,20 @@ def _row(row: Row) -> list[Any]:
     ]  # fmt: skip
 
 
-def comparison(found: Comparison) -> str:
+def comparison(comparison: Comparison) -> str:
     """The keys that differ, the metrics side by side, and what follows."""
-    keys = table(*comparison_text.keys_table(found)) if found.differing else element("p", "Their configs are the same.")
-    columns, rows = comparison_text.metrics_table(found)
+    keys = (
+        table(*comparison_text.keys_table(comparison))
+        if comparison.differing
+        else element("p", "Their configs are the same.")
+    )
+    columns, rows = comparison_text.metrics_table(comparison)
     metrics = joined(
         table(columns, [[str(cell).replace("+-", "±") for cell in row] for row in rows]),
-        element("p", comparison_text.errors(found).replace("+-", "±"), class_="note"),
+        element("p", comparison_text.errors(comparison).replace("+-", "±"), class_="note"),
     )
-    paragraphs = [element("p", each.replace("+-", "±")) for each in comparison_text.sentences(found)]
-    names = " and ".join(candidate.name for candidate in found.candidates[:2])
+    paragraphs = [element("p", each.replace("+-", "±")) for each in comparison_text.sentences(comparison)]
+    names = " and ".join(candidate.name for candidate in comparison.candidates[:2])
     head = headline("Comparison", [names], None, [HOME])
     sections = [
         Section("result", "What follows", joined(paragraphs)),

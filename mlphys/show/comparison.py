@@ -7,8 +7,12 @@ from mlphys.studies import comparison_text
 from mlphys.studies.comparison import Comparison
 
 
-def compared(found: Comparison) -> str:
+def compared(comparison: Comparison) -> str:
     """The keys that differ, the metrics side by side, and what follows."""
-    parts = [table(*comparison_text.keys_table(found))] if found.differing else ["their configs differ in nothing"]
-    parts += [table(*comparison_text.metrics_table(found)), comparison_text.errors(found)]
-    return "\n\n".join([*parts, *comparison_text.sentences(found)])
+    parts = (
+        [table(*comparison_text.keys_table(comparison))]
+        if comparison.differing
+        else ["their configs differ in nothing"]
+    )
+    parts += [table(*comparison_text.metrics_table(comparison)), comparison_text.errors(comparison)]
+    return "\n\n".join([*parts, *comparison_text.sentences(comparison)])

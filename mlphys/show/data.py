@@ -11,7 +11,7 @@ from mlphys.io.download import Progress
 from mlphys.show.table import table
 
 
-def inspected(found: Inspection, remarks: Sequence[str] = ()) -> str:
+def inspected(inspection: Inspection, remarks: Sequence[str] = ()) -> str:
     """The splits and classes of a dataset, how its files were read, and warnings, `remarks` of the model among them."""
     splits = table(
         ["split", "samples", "smallest", "largest", "NaN or infinite", "duplicates"],
@@ -24,21 +24,21 @@ def inspected(found: Inspection, remarks: Sequence[str] = ()) -> str:
                 facts.not_finite,
                 facts.duplicates,
             ]
-            for name, facts in found.splits.items()
+            for name, facts in inspection.splits.items()
         ],
     )
-    names = list(found.splits)
-    counts = [found.splits[name].class_counts for name in names]
+    names = list(inspection.splits)
+    counts = [inspection.splits[name].class_counts for name in names]
     rows = [[label, *(count[label] for count in counts)] for label in counts[0]]
     classes = ["", table(["class", *names], rows)] if rows else []
-    shared = [f"samples of {second} also in {first}: {count}" for (first, second), count in found.shared.items()]
+    shared = [f"samples of {second} also in {first}: {count}" for (first, second), count in inspection.shared.items()]
     lines = [
-        *found.notes,
+        *inspection.notes,
         *shared,
-        f"values that are the same in all training samples: {found.constant_features} of {found.features}",
+        f"values that are the same in all training samples: {inspection.constant_features} of {inspection.features}",
     ]
-    lines += [f"smallest class / largest class in training: {found.balance:.3f}"] if rows else []
-    warnings = [f"warning: {warning}" for warning in (*found.warnings(), *remarks)] or ["no warnings"]
+    lines += [f"smallest class / largest class in training: {inspection.balance:.3f}"] if rows else []
+    warnings = [f"warning: {warning}" for warning in (*inspection.warnings(), *remarks)] or ["no warnings"]
     return "\n".join([splits, *classes, "", *lines, *warnings])
 
 

@@ -103,15 +103,15 @@ def _of(name: str) -> Iterable[Candidate]:
             yield Candidate(f"{title} ({labels})" if labels else title, runs, folds, True, content.chooses)
 
 
-def shared_split(found: Sequence[Candidate]) -> str:
+def shared_split(candidates: Sequence[Candidate]) -> str:
     """The split that all were measured on. Raises UserError where there is none, or the samples are not the same."""
-    runs = [run for candidate in found for run in candidate.runs]
+    runs = [run for candidate in candidates for run in candidate.runs]
     missing = {split: [run for run in runs if not run.folder.has(f"predictions_{split}.npz")] for split in SPLITS}
     split = next((split for split in SPLITS if not missing[split]), None)
     if split is None:
         path = missing[SPLITS[0]][0].path
         raise UserError(f"{path}: has no predictions on {SPLITS[0]}; `mlphys evaluate {path}` makes them")
-    _require_same_samples(found, split)
+    _require_same_samples(candidates, split)
     return split
 
 
@@ -128,19 +128,19 @@ def _require_same_samples(group: Sequence[Candidate], split: str) -> None:
             )
 
 
-def shared_metric(found: Sequence[Candidate], split: str, name: str | None) -> str:
+def shared_metric(candidates: Sequence[Candidate], split: str, name: str | None) -> str:
     """The first metric that all have at each sample, in the same units, or the one called `name`."""
-    kinds = [candidate.config.model for candidate in found]
-    measured = [scores(candidate.runs[0], split) for candidate in found]
+    kinds = [candidate.config.model for candidate in candidates]
+    measured = [scores(candidate.runs[0], split) for candidate in candidates]
     names = [name for name in kinds[0].MEASURED if all(name in each for each in measured)]
-    same = [name for name in names if len({_units(candidate.config, name) for candidate in found}) == 1]
+    same = [name for name in names if len({_units(candidate.config, name) for candidate in candidates}) == 1]
     if name and name not in same:
         raise UserError(f"--metric {name}: expected one that all have at each sample: {', '.join(same) or 'none'}")
     different = next((i for i, kind in enumerate(kinds) if kind.MEASURED[0] != kinds[0].MEASURED[0]), None)
     if not same or (different and not name):
         other = different or 1
         raise UserError(
-            f"{found[0].name} and {found[other].name}: cannot be compared: {_what(kinds[0])}, "
+            f"{candidates[0].name} and {candidates[other].name}: cannot be compared: {_what(kinds[0])}, "
             f"and {_what(kinds[other])}; compare runs of the same kind of model, loss and preprocessing"
         )
     return name or same[0]

@@ -58,26 +58,26 @@ class Comparison:
     differing: dict[str, list[Any]]
 
 
-def compare(found: Sequence[Candidate], all_pairs: bool = False, metric: str | None = None) -> Comparison:
+def compare(candidates: Sequence[Candidate], all_pairs: bool = False, metric: str | None = None) -> Comparison:
     """Each of the others with the first, or all pairs. Raises UserError where they cannot be compared."""
-    if len({candidate.in_folds for candidate in found}) > 1:
-        raise UserError(f"{found[0].name} and others: some are in folds, some not; compare folds with folds")
-    if other := next((each for each in found if {*each.folds} != {*found[0].folds}), None):
-        raise UserError(f"{found[0].name} and {other.name}: have other folds; resume the one that is not finished")
-    split = shared_split(found)
-    name = shared_metric(found, split, metric)
-    scores = [candidate.scores(split, name) for candidate in found] if not found[0].in_folds else []
-    numbers = range(len(found))
+    if len({candidate.in_folds for candidate in candidates}) > 1:
+        raise UserError(f"{candidates[0].name} and others: some are in folds, some not; compare folds with folds")
+    if other := next((each for each in candidates if {*each.folds} != {*candidates[0].folds}), None):
+        raise UserError(f"{candidates[0].name} and {other.name}: have other folds; resume the one that is not finished")
+    split = shared_split(candidates)
+    name = shared_metric(candidates, split, metric)
+    scores = [candidate.scores(split, name) for candidate in candidates] if not candidates[0].in_folds else []
+    numbers = range(len(candidates))
     chosen = list(itertools.combinations(numbers, 2)) if all_pairs else [(0, other) for other in numbers[1:]]
-    if found[0].in_folds:
-        pairs = [_folds(found[i], found[j], split, name) for i, j in chosen]
-    elif found[0].of_study:
-        pairs = [_experiments(found[i], found[j], scores[i], scores[j]) for i, j in chosen]
+    if candidates[0].in_folds:
+        pairs = [_folds(candidates[i], candidates[j], split, name) for i, j in chosen]
+    elif candidates[0].of_study:
+        pairs = [_experiments(candidates[i], candidates[j], scores[i], scores[j]) for i, j in chosen]
     else:
-        pairs = [_nets(found[i], found[j], scores[i][0], scores[j][0], name) for i, j in chosen]
-    samples = found[0].runs[0].data["splits"][split]["samples"]
-    varied = differing([candidate.config for candidate in found])
-    return Comparison(tuple(found), split, name, samples, tuple(_corrected(pairs)), varied)
+        pairs = [_nets(candidates[i], candidates[j], scores[i][0], scores[j][0], name) for i, j in chosen]
+    samples = candidates[0].runs[0].data["splits"][split]["samples"]
+    varied = differing([candidate.config for candidate in candidates])
+    return Comparison(tuple(candidates), split, name, samples, tuple(_corrected(pairs)), varied)
 
 
 def _nets(first: Candidate, second: Candidate, a: np.ndarray, b: np.ndarray, metric: str) -> Pair:

@@ -19,15 +19,15 @@ SMALLEST_P = 1e-15  # smaller ones are printed as this one
 FORMATS = ("text", "json", "csv", "latex", "markdown")
 
 
-def sentences(found: Comparison) -> list[str]:
+def sentences(comparison: Comparison) -> list[str]:
     """A sentence for each pair, and what holds for all of them."""
-    lines = [_sentence(found, pair) for pair in found.pairs]
-    if not found.candidates[0].of_study:
+    lines = [_sentence(comparison, pair) for pair in comparison.pairs]
+    if not comparison.candidates[0].of_study:
         lines.append("Another seed may differ: compare studies to compare the experiments.")
-    counted = [pair for pair in found.pairs if pair.p is not None]
+    counted = [pair for pair in comparison.pairs if pair.p is not None]
     if len(counted) > 1:
         lines.append(f"p are corrected for a family of {len(counted)} comparisons (Holm).")
-    if any(candidate.chosen for candidate in found.candidates):
+    if any(candidate.chosen for candidate in comparison.candidates):
         lines.append(
             "These are points of a search on validation: the best of them was chosen, so its lead is partly luck."
         )
@@ -106,11 +106,13 @@ def _error(metric: str, stderr: float | None) -> str:
     return f"{100 * stderr:.2g} points" if metric == "accuracy" else f"{stderr:.2g}"
 
 
-def metrics_table(found: Comparison) -> tuple[list[str], list[list[str]]]:
+def metrics_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """A row for each metric that all of them have, a column for each of them."""
-    metrics = [name for name in found.candidates[0].config.model.MEASURED if _has(found, name)]
-    rows = [[name, *(_value(candidate, found.split, name) for candidate in found.candidates)] for name in metrics]
-    return [found.split, *(candidate.name for candidate in found.candidates)], rows
+    metrics = [name for name in comparison.candidates[0].config.model.MEASURED if _has(comparison, name)]
+    rows = [
+        [name, *(_value(candidate, comparison.split, name) for candidate in comparison.candidates)] for name in metrics
+    ]
+    return [comparison.split, *(candidate.name for candidate in comparison.candidates)], rows
 
 
 def _has(comparison: Comparison, name: str) -> bool:
@@ -123,28 +125,28 @@ def _value(candidate: Candidate, split: str, name: str) -> str:
     return rounded(value.mean, value.stderr if candidate.of_study else value.sampling)
 
 
-def errors(found: Comparison) -> str:
+def errors(comparison: Comparison) -> str:
     """Which error the +- of the table is."""
-    if not found.candidates[0].of_study:
-        return f"+- is the sampling error, of the {found.samples} samples"
-    what = "folds that share training samples" if found.candidates[0].in_folds else "seeds"
-    return f"+- is the standard error of the mean over {what}: {', '.join(c.count for c in found.candidates)}"
+    if not comparison.candidates[0].of_study:
+        return f"+- is the sampling error, of the {comparison.samples} samples"
+    what = "folds that share training samples" if comparison.candidates[0].in_folds else "seeds"
+    return f"+- is the standard error of the mean over {what}: {', '.join(c.count for c in comparison.candidates)}"
 
 
-def keys_table(found: Comparison) -> tuple[list[str], list[list[str]]]:
+def keys_table(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """The keys in which their configs differ, with a layer or an optimizer that is another one in one row."""
-    blocks = differing_blocks([candidate.config for candidate in found.candidates])
+    blocks = differing_blocks([candidate.config for candidate in comparison.candidates])
     rows = [[key, *(value or "-" for value in values)] for key, values in blocks.items()]
-    return ["key", *(candidate.name for candidate in found.candidates)], rows
+    return ["key", *(candidate.name for candidate in comparison.candidates)], rows
 
 
-def pairs_table(found: Comparison) -> tuple[list[str], list[list[Any]]]:
+def pairs_table(comparison: Comparison) -> tuple[list[str], list[list[Any]]]:
     """A row for each pair, numbers with all their digits."""
     columns = [
         "first", "second", "split", "metric", "difference", "stderr", "p", "p_corrected", "sigma", "first_only",
         "second_only", "stderr_new_samples", "p_new_samples", "p_new_samples_corrected",
     ]  # fmt: skip
-    return columns, [[_plain(found, pair)[column] for column in columns] for pair in found.pairs]
+    return columns, [[_plain(comparison, pair)[column] for column in columns] for pair in comparison.pairs]
 
 
 def _plain(comparison: Comparison, pair: Pair) -> dict[str, Any]:
@@ -163,24 +165,24 @@ def _finite(deviations: float) -> float | None:
     return deviations if math.isfinite(deviations) else None
 
 
-def as_json(found: Comparison) -> dict[str, Any]:
+def as_json(comparison: Comparison) -> dict[str, Any]:
     """All of it as plain data; `sigma` is null where p is 0."""
-    metrics = [name for name in found.candidates[0].config.model.MEASURED if _has(found, name)]
+    metrics = [name for name in comparison.candidates[0].config.model.MEASURED if _has(comparison, name)]
     return {
-        "split": found.split,
-        "samples": found.samples,
-        "metric": found.metric,
+        "split": comparison.split,
+        "samples": comparison.samples,
+        "metric": comparison.metric,
         "candidates": [
             {
                 "name": candidate.name,
                 "runs": [str(run.path) for run in candidate.runs],
-                "values": {name: _numbers(candidate.value(found.split, name)) for name in metrics},
+                "values": {name: _numbers(candidate.value(comparison.split, name)) for name in metrics},
             }
-            for candidate in found.candidates
+            for candidate in comparison.candidates
         ],
-        "differing": found.differing,
-        "comparisons": [_plain(found, pair) for pair in found.pairs],
-        "sentences": sentences(found),
+        "differing": comparison.differing,
+        "comparisons": [_plain(comparison, pair) for pair in comparison.pairs],
+        "sentences": sentences(comparison),
     }
 
 
@@ -197,11 +199,11 @@ def as_csv(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return text.getvalue().rstrip("\n")
 
 
-def as_markdown(found: Comparison) -> str:
+def as_markdown(comparison: Comparison) -> str:
     """The table of metrics, then the sentences."""
-    columns, rows = metrics_table(found)
+    columns, rows = metrics_table(comparison)
     lines = [_row(columns), "|".join(["", *["---"] * len(columns), ""]), *(_row(row) for row in rows)]
-    notes = [errors(found), "", *(f"- {sentence}" for sentence in sentences(found))]
+    notes = [errors(comparison), "", *(f"- {sentence}" for sentence in sentences(comparison))]
     return "\n".join([*lines, "", *(note.replace("+-", "±") for note in notes)])
 
 
@@ -214,12 +216,12 @@ LATEX = {sign: f"\\{sign}" for sign in "&%$#_{}"} | {
 }  # fmt: skip
 
 
-def as_latex(found: Comparison) -> str:
+def as_latex(comparison: Comparison) -> str:
     """A tabular of the metrics, then the sentences as comments."""
-    columns, rows = metrics_table(found)
+    columns, rows = metrics_table(comparison)
     body = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in [columns, *rows]]
     lines = [rf"\begin{{tabular}}{{l{'r' * (len(columns) - 1)}}}", r"\hline", body[0], r"\hline", *body[1:], r"\hline"]
-    comments = [f"% {line}" for line in [errors(found), *sentences(found)]]
+    comments = [f"% {line}" for line in [errors(comparison), *sentences(comparison)]]
     return "\n".join([*lines, r"\end{tabular}", *comments])
 
 

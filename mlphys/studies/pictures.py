@@ -67,12 +67,12 @@ def of_study(title: str, content: StudyFile) -> list[Draw]:
     return [lambda: against_parameter(title, content), lambda: heat_map(title, content)]
 
 
-def of_comparison(found: Comparison) -> list[Draw]:
+def of_comparison(comparison: Comparison) -> list[Draw]:
     """Learning curves overlaid, samples on which two nets disagree, and what was measured of shifts and noise."""
     return [
-        lambda: learning_curves(found.candidates),
-        lambda: disagreements(found),
-        lambda: against_changes(found.candidates),
+        lambda: learning_curves(comparison.candidates),
+        lambda: disagreements(comparison),
+        lambda: against_changes(comparison.candidates),
     ]
 
 
@@ -180,21 +180,21 @@ def learning_curves(candidates: Sequence[Candidate]) -> Iterator[Picture]:
     yield Picture("learning_curves", figure, table)
 
 
-def disagreements(found: Comparison) -> Iterator[Picture]:
+def disagreements(comparison: Comparison) -> Iterator[Picture]:
     """Samples that only one of the first two nets has right, those first of which the other is surest."""
-    pair = found.pairs[0]
+    pair = comparison.pairs[0]
     if pair.mcnemar is None:
         raise NotApplicable("only two trained classifiers disagree on samples")
     first, second = pair.first.runs[0], pair.second.runs[0]
     shape = display_shape(first.config.data.preprocess, first.description.shape)
     if len(first.description.shape) != 3 or first.description.shape[-1] not in (1, 3) or len(shape) != 3:
         raise NotApplicable("the samples on which they disagree are no images")
-    left, right = _wrongly(second, first, found.split), _wrongly(first, second, found.split)
+    left, right = _wrongly(second, first, comparison.split), _wrongly(first, second, comparison.split)
     chosen = [rows for rows in (left, right) if len(rows[0])]
     if not chosen:
         raise NotApplicable("they disagree on no sample")
     try:
-        split = getattr(first.dataset(), found.split)
+        split = getattr(first.dataset(), comparison.split)
     except UserError as error:  # the samples are gone, or others
         raise NotApplicable(str(error)) from None
     classes = first.data["classes"]
@@ -206,7 +206,7 @@ def disagreements(found: Comparison) -> Iterator[Picture]:
     ]
     figure = image_grid.page(
         images, np.concatenate(images), [f"{name}\nis right" for name in names],
-        f"{found.split} samples on which two nets disagree",
+        f"{comparison.split} samples on which two nets disagree",
         f"{pair.mcnemar.first_only} and {pair.mcnemar.second_only} in all; those of which the wrong net is surest, and "
         "above each what it takes it for (and what it is)", each=titles,
     )  # fmt: skip

@@ -62,19 +62,19 @@ def rows(
     return sorted(rows, key=lambda row: str(row.get("started") or ""), reverse=True)
 
 
-def selected(found: Sequence[Row], where: Where | None, sort: str | None, columns: Sequence[str]) -> list[Row]:
+def selected(rows: Sequence[Row], where: Where | None, sort: str | None, columns: Sequence[str]) -> list[Row]:
     """The rows that fulfil a condition, sorted by a key, with `-` before it downwards; rows without it come last.
 
     Raises UserError for a key that no row has.
     """
     named = [*(where.keys if where else ()), *([sort.removeprefix("-")] if sort else []), *columns]
-    known = {key for row in found for key in row}
-    for key in named if found else ():
+    known = {key for row in rows for key in row}
+    for key in named if rows else ():
         if key not in known:
             from mlphys.schema.messages import suggestion
 
             raise UserError(f"{key}: no run has this key{suggestion(key, sorted(known))}; --json shows all keys")
-    matches = [row for row in found if where is None or where.holds(row)]
+    matches = [row for row in rows if where is None or where.holds(row)]
     if sort:
         key = sort.removeprefix("-")
         with_key = [row for row in matches if row.get(key) is not None]
@@ -83,11 +83,11 @@ def selected(found: Sequence[Row], where: Where | None, sort: str | None, column
     return matches
 
 
-def as_csv(found: Sequence[Row], columns: Sequence[str]) -> str:
+def as_csv(rows: Sequence[Row], columns: Sequence[str]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, restval="", extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(found)
+    writer.writerows(rows)
     return text.getvalue().rstrip("\n")
 
 
