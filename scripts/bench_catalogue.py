@@ -6,9 +6,9 @@ python -m scripts.bench_catalogue --again spirals  measure these, measured or no
 Keras trains the layers, the cost and the optimizer of the config by `compile` and `fit`, as shipped, and tuned with
 `steps_per_execution` for a whole epoch. Each trains in a process of its own, in turns, so that other load affects both.
 An epoch is one pass over the samples, also where the config counts steps, and has fewer samples where Keras would need
-much longer than a second. Validation and early stopping are left
-out on both sides; history and checkpoints are included in ours. Keras gets corrupted, augmented and fresh samples for
-nothing: it trains the same ones in every epoch. The first epoch includes compilation and is left out.
+much longer than a second. Validation and early stopping are left out on both sides; history and checkpoints are
+included in ours. Keras gets corrupted, augmented and fresh samples for nothing: it trains the same ones in every epoch.
+The first epoch includes compilation and is left out.
 """
 
 from __future__ import annotations

@@ -16,6 +16,7 @@ import math
 import os
 import statistics
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,6 +30,7 @@ from scripts.timing import Process
 DOCUMENT = marked_tables.ROOT / "docs" / "performance.md"
 PICTURE = marked_tables.ROOT / "docs" / "images" / "scale.png"
 TURNS, TURN = 5, 1.0  # of each peer at a point, and the seconds that one takes at least
+ENOUGH, FEWEST = 120.0, 2  # seconds at a point, after which so many turns do
 CLASSES = 10
 
 
@@ -155,7 +157,10 @@ def measured(axis: str, point: Point, turns: int) -> Measured:
     try:
         for process in processes.values():
             process.epoch()
-        for _ in range(turns):
+        began = time.monotonic()
+        for number in range(turns):
+            if number >= FEWEST and time.monotonic() - began > ENOUGH:
+                break
             for peer, process in processes.items():
                 took[peer].append(statistics.median(timing.turn(process.epoch, TURN)))
     finally:
