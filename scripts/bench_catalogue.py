@@ -47,7 +47,8 @@ class Measured:
     """The raw values of a config: `turns` has seconds of epochs by peer and turn, of all phases together.
 
     `fixed`: a phase leaves some of its layers as they are. `limit`: seconds of an epoch if every operation ran as fast
-    as in a large matrix product; None where the layers do not say how many there are.
+    as in a large matrix product; None where the layers do not say how many there are. `drawn`: every epoch has samples
+    of its own.
     """
 
     batch_size: str
@@ -60,6 +61,7 @@ class Measured:
     machine: str
     turns: dict[str, list[list[float]]]
     start: dict[str, float]
+    drawn: bool = False
 
     def seconds(self, peer: str) -> float:
         return statistics.median([epoch for turn in self.turns[peer] for epoch in turn])
@@ -89,6 +91,17 @@ def source(name: str) -> str | None:
     """The config whose run has the encoder that this one keeps."""
     encoder = _block(name, "model").get("encoder")
     return encoder.get("run") if isinstance(encoder, dict) else None
+
+
+def draws(content: object) -> bool:
+    """Whether a config draws its samples, their distortions or their noise anew in every epoch."""
+    if isinstance(content, list):
+        return any(map(draws, content))
+    if not isinstance(content, dict):
+        return False
+    corruption = content.get("corruption")
+    noisy = bool(corruption) and not corruption.get("fixed")
+    return bool(content.get("fresh") or content.get("augmentation") or noisy) or any(map(draws, content.values()))
 
 
 def plans(config: ResolvedExperiment) -> list[Plan]:
@@ -260,6 +273,7 @@ def measured(name: str, turns: int, rate: float, folder: Path) -> Measured:
         machine=timing.machine_line(rate),
         turns=seconds,
         start=begun,
+        drawn=any(draws(_block(name, block)) for block in ("data", "model", "training")),
     )
 
 
@@ -285,6 +299,14 @@ HEAD = [
     "config", "batch", "mlphys", "Keras fit, as shipped", "Keras fit, tuned",
     "faster than shipped", "faster than tuned", "ceiling", "of the limit", "steps by",
 ]  # fmt: skip
+
+
+SAME = "Configs that train the same samples in every epoch, as Keras does:"
+DRAWN = (
+    "Configs of which every epoch has samples, distortions or noise of its own. Drawing them is in the time of mlphys; "
+    "Keras trains the samples of the first epoch again and again:"
+)
+FIXED = "Configs of which a phase trains some of the layers, and the others are fixed:"
 
 
 def table(results: Mapping[str, Measured]) -> str:
@@ -326,11 +348,12 @@ def summary(results: Mapping[str, Measured]) -> str:
 
 
 def page(results: Mapping[str, Measured]) -> str:
-    """The tables: nets that are trained as a whole, and those of which a phase trains some layers only."""
-    whole = {name: found for name, found in results.items() if not found.fixed}
-    fixed = {name: found for name, found in results.items() if found.fixed}
-    parts = [part for nets in (whole, fixed) if nets for part in (summary(nets), table(nets))]
-    parts[2:2] = ["In these a phase trains some of its layers, and the others are fixed:"] if whole and fixed else []
+    """The tables: nets that take the same samples in every epoch, new ones, and those that keep some layers."""
+    groups: dict[str, dict[str, Measured]] = {SAME: {}, DRAWN: {}, FIXED: {}}
+    for name, measurement in results.items():
+        group = FIXED if measurement.fixed else DRAWN if measurement.drawn else SAME
+        groups[group][name] = measurement
+    parts = [part for title, nets in groups.items() if nets for part in (title, summary(nets), table(nets))]
     return "\n\n".join(parts) or "No config is measured yet."
 
 

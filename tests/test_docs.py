@@ -266,21 +266,34 @@ def test_what_the_scripts_write_they_read_again():
     assert soak_study.table(soak_study.counted(kills)) == kills
 
 
-def test_the_page_of_the_catalogue_has_ratios_by_turn_their_means_and_fixed_layers_apart():
-    def found(ours: float, fixed: bool) -> bench_catalogue.Measured:
+def test_the_page_of_the_catalogue_has_ratios_by_turn_and_their_means_new_samples_and_fixed_layers_apart():
+    def found(ours: float, fixed: bool = False, drawn: bool = False) -> bench_catalogue.Measured:
         turns = {
             "mlphys": [[ours, ours]] * 5,
             "Keras": [[1.0], [1.0], [1.0], [1.0], [9.0]],
             "Keras, tuned": [[0.5]] * 5,
         }
         return bench_catalogue.Measured(
-            "32", 1000, 1, ["steps by machine code"], fixed, 0.05, 1e11, "2 cores of X, VNNI, 100 GFLOP/s", turns, {}
-        )
+            "32", 1000, 1, ["steps by machine code"], fixed, 0.05, 1e11, "2 cores of X, VNNI, 100 GFLOP/s", turns, {},
+            drawn,
+        )  # fmt: skip
 
-    page = bench_catalogue.page({"b": found(0.25, False), "a": found(0.0625, False), "frozen": found(0.5, True)})
-    means, first, apart = page.partition("| config")[0], page.index("| a |"), page.index("the others are fixed")
+    nets = {"b": found(0.25), "a": found(0.0625), "frozen": found(0.5, fixed=True), "noisy": found(0.5, drawn=True)}
+    page = bench_catalogue.page(nets)
+    means, first = page.partition("| config")[0], page.index("| a |")
+    drawn, apart = page.index(bench_catalogue.DRAWN), page.index(bench_catalogue.FIXED)
     assert "2 configs, on 2 cores of X, VNNI." in means
     assert "Geometric means: 8 times as fast as Keras's `fit` as shipped, 4 times as fast as tuned" in means
     assert "The slowest: b 4x, a 16x" in means
     assert "| b | 32 | 0.25 | 1 | 0.5 | 4 (4 to 4) | 2 (2 to 2) | 20 | 20% | machine code |" in page
-    assert first < page.index("| b |") < apart < page.index("| frozen |")
+    assert first < page.index("| b |") < drawn < page.index("| noisy |") < apart < page.index("| frozen |")
+
+
+def test_the_benchmark_knows_which_configs_draw_new_samples():
+    new = ["mnist_99", "denoising_fresh_mnist", "large_circles", "stacked_denoising_mnist", "labels_1000_mnist"]
+    same = ["dense_mnist", "denoising_mnist"]
+    assert [name for name in same + new if draws(name)] == new
+
+
+def draws(name: str) -> bool:
+    return bench_catalogue.draws(yaml.safe_load((bench_catalogue.CONFIGS / f"{name}.yaml").read_text()))
