@@ -50,7 +50,7 @@ def draw(run: str | None, only: str | None, formats: Sequence[str], style: Style
 
 def _draw_study(study: Study, formats: Sequence[str], style: Style) -> None:
     from mlphys.figures.save import FORMATS
-    from mlphys.schema.messages import require_known
+    from mlphys.schema.suggestions import require_known
     from mlphys.show.pictures import picture_list
     from mlphys.studies import pictures
 

@@ -14,7 +14,7 @@ from mlphys.figures.save import FORMATS, save
 from mlphys.figures.style import Style
 from mlphys.runs.run import Run
 from mlphys.runs.writer import RunWriter
-from mlphys.schema.messages import require_known
+from mlphys.schema.suggestions import require_known
 from mlphys.studies.member_runs import member_runs
 from mlphys.studies.study_file import Study
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from mlphys.errors import UserError
 from mlphys.io import text_block
-from mlphys.schema.messages import require_known
+from mlphys.schema.suggestions import require_known
 
 BEGIN, END = "# >>> mlphys completion >>>", "# <<< mlphys completion <<<"
 

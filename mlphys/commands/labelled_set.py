@@ -17,8 +17,8 @@ from mlphys.runs.provenance import OtherData
 from mlphys.runs.run import Run
 from mlphys.schema.data import Dataset
 from mlphys.schema.layers import text
-from mlphys.schema.messages import suggestion
 from mlphys.schema.samples import Split
+from mlphys.schema.suggestions import suggestion
 from mlphys.schema.units import Units
 
 

@@ -12,7 +12,7 @@ from mlphys.config.load import load_document
 from mlphys.config.own_data import look
 from mlphys.io import atomic
 from mlphys.schema.document import parse
-from mlphys.schema.messages import require_known
+from mlphys.schema.suggestions import require_known
 from mlphys.terminal import printable
 
 

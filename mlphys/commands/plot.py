@@ -15,7 +15,7 @@ from mlphys.figures.save import FORMATS, save
 from mlphys.figures.style import Style
 from mlphys.runs.run import Run
 from mlphys.schema import registry
-from mlphys.schema.messages import require_known
+from mlphys.schema.suggestions import require_known
 
 PLOTS = "mlphys.plots"
 LARGEST_WEIGHT = 1e15

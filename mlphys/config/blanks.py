@@ -9,8 +9,9 @@ from typing import Any
 from mlphys.config.reference import Block, Key, along, first_line, look_up
 from mlphys.errors import Refusal, UserError
 from mlphys.schema.document import BLANK, Document, KeyPath, dotted
-from mlphys.schema.messages import complain, listed
+from mlphys.schema.messages import complain
 from mlphys.schema.spec import Spec
+from mlphys.schema.suggestions import listed
 
 MOST_EXPLAINED = 5  # of more only the types are said, so that each is named
 

@@ -15,8 +15,9 @@ from mlphys.numerics.activations import SATURATING
 from mlphys.schema.data import Description, Generated
 from mlphys.schema.document import KeyPath
 from mlphys.schema.layers import BatchNormalization, text
-from mlphys.schema.messages import choice, problems_of, quoted
+from mlphys.schema.messages import problems_of
 from mlphys.schema.optimizers import Optimizer, Schedule
+from mlphys.schema.suggestions import choice, quoted
 from mlphys.schema.training import LARGEST_SNAPSHOTS, EarlyStopping, PhaseTraining, ReduceLROnPlateau, Training
 
 MOST_TRACKED = 32  # parameters: a column of history.csv each

@@ -10,7 +10,7 @@ from mlphys.config.experiment import NAME_PATTERN
 from mlphys.config.shipped import shipped, shipped_studies
 from mlphys.errors import UserError
 from mlphys.io import atomic
-from mlphys.schema.messages import suggestion
+from mlphys.schema.suggestions import suggestion
 
 
 def copy(name: str, folder: Path, new_name: str | None = None) -> Path:

@@ -13,7 +13,7 @@ from mlphys.config.experiment import Experiment, ResolvedExperiment
 from mlphys.config.load import load_document
 from mlphys.errors import UserError
 from mlphys.schema.document import BLANK, Document, KeyPath, dotted
-from mlphys.schema.messages import listed, suggestion
+from mlphys.schema.suggestions import listed, suggestion
 
 NOT_SEARCHED = ("about", "expect", "published", "study")  # for short names
 

@@ -20,12 +20,12 @@ from mlphys.schema import registry
 from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import dotted
 from mlphys.schema.fields import Seed, Shape, low_first
-from mlphys.schema.messages import suggestion
 from mlphys.schema.published import Published
 from mlphys.schema.samples import Splits
 from mlphys.schema.shapes import Row, weight_shapes
 from mlphys.schema.spec import Choice, Entry, Spec, refuse
 from mlphys.schema.study import Study
+from mlphys.schema.suggestions import suggestion
 from mlphys.schema.training import Training
 
 DATASETS = registry.entries("mlphys.datasets", Dataset)

@@ -19,8 +19,8 @@ from mlphys.io import array_files, image_files
 from mlphys.io.npz import Header
 from mlphys.schema.data import DataRequirements, Description
 from mlphys.schema.document import dotted
-from mlphys.schema.messages import suggestion
 from mlphys.schema.samples import Split
+from mlphys.schema.suggestions import suggestion
 
 LOOKED_AT = 5000  # samples
 LARGEST_SIDE = 64  # pixels of images of several sizes

@@ -17,7 +17,7 @@ from mlphys.data.labels import FEW
 from mlphys.errors import UserError
 from mlphys.io import column_files, csvfile
 from mlphys.io.csv_table import Cells
-from mlphys.schema.messages import suggestion
+from mlphys.schema.suggestions import suggestion
 
 LOOKED_AT = 20_000  # rows
 MOST_CATEGORIES = 20  # values of a column of text that become features

@@ -15,8 +15,8 @@ from mlphys.config.experiment import Experiment
 from mlphys.errors import UserError
 from mlphys.schema.descriptions import Description, describe
 from mlphys.schema.document import flow
-from mlphys.schema.messages import suggestion
 from mlphys.schema.spec import Choice, Entry, Mentions, Spec
+from mlphys.schema.suggestions import suggestion
 from mlphys.schema.value_types import in_words
 
 Part = type[Spec] | Choice | Entry  # the values of a key that have keys of their own

@@ -9,8 +9,8 @@ import numpy as np
 from mlphys.errors import Refusal
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import Dataset, Description
-from mlphys.schema.messages import choice
 from mlphys.schema.samples import Samples
+from mlphys.schema.suggestions import choice
 
 
 def leaves_out(spec: Dataset) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mlphys.errors import UserError
-from mlphys.schema.messages import quoted
+from mlphys.schema.suggestions import quoted
 
 FEW = 20  # distinct whole numbers that always count as labels; more may be a quantity
 MOST_CLASSES = 10_000

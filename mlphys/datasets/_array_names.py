@@ -10,7 +10,7 @@ from mlphys.errors import UserError
 from mlphys.io import array_files
 from mlphys.io.npz import Header
 from mlphys.schema.fields import Shape
-from mlphys.schema.messages import suggestion
+from mlphys.schema.suggestions import suggestion
 
 ENDINGS = {"train": ("", "_train"), "validation": ("_val", "_validation", "_valid"), "test": ("_test",)}
 

@@ -12,9 +12,9 @@ from mlphys.datasets import _ising_lattice as lattice
 from mlphys.numerics.randomness import rng
 from mlphys.schema.data import LARGEST_IMAGES, Dataset, Description, PhaseTransition
 from mlphys.schema.fields import LARGEST, Count, Seed
-from mlphys.schema.messages import quoted
 from mlphys.schema.samples import Samples
 from mlphys.schema.spec import refuse
+from mlphys.schema.suggestions import quoted
 
 MOST_TEMPERATURES = 10_000
 DECIMALS = 6  # of evenly spaced temperatures, so that 0.1 is not 0.10000000000000009

@@ -24,9 +24,9 @@ from mlphys.io.csv_table import Cells
 from mlphys.schema import units
 from mlphys.schema.data import DataRequirements, Dataset, Description
 from mlphys.schema.fields import as_tuple
-from mlphys.schema.messages import suggestion
 from mlphys.schema.paths import absolute
 from mlphys.schema.samples import Samples
+from mlphys.schema.suggestions import suggestion
 
 MOST_LOSSES = 3  # columns that notes name for what float32 loses
 MOST_CATEGORIES = 100  # values of a column of text

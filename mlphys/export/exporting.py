@@ -17,7 +17,7 @@ from mlphys.runs import page_samples
 from mlphys.runs.run import Run
 from mlphys.schema import registry
 from mlphys.schema.fields import Shape
-from mlphys.schema.messages import require_known
+from mlphys.schema.suggestions import require_known
 
 SAMPLES = 100  # on which every export is tried
 CLOSE = 1e-5  # of an output's largest value

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mlphys.errors import UserError
-from mlphys.schema.messages import require_known
+from mlphys.schema.suggestions import require_known
 
 UNITS = {"mm": 1 / 25.4, "cm": 1 / 2.54, "in": 1.0, "pt": 1 / 72}  # in inches
 NARROWEST, WIDEST = 0.5, 50.0  # inches

@@ -20,7 +20,7 @@ from mlphys.io.csvfile import Row
 from mlphys.schema.data import Frame
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import text
-from mlphys.schema.messages import suggestion
+from mlphys.schema.suggestions import suggestion
 from mlphys.schema.units import Units
 
 LARGEST_IMAGE = 25_000_000  # values: 5,000 x 5,000 pixels

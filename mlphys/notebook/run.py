@@ -24,7 +24,8 @@ from mlphys.numerics import chunked
 from mlphys.runs import run as runs
 from mlphys.schema import registry
 from mlphys.schema.document import Document
-from mlphys.schema.messages import complain, problems_of, quoted, require_known, suggestion
+from mlphys.schema.messages import complain, problems_of
+from mlphys.schema.suggestions import quoted, require_known, suggestion
 from mlphys.studies.study_file import located
 
 if TYPE_CHECKING:

@@ -25,9 +25,9 @@ from mlphys.runs import provenance, snapshots
 from mlphys.runs.measured_files import MetricsFile, RobustnessFile
 from mlphys.runs.snapshots import Snapshots
 from mlphys.runs.unfinished import Unfinished, newest
-from mlphys.schema.messages import suggestion
 from mlphys.schema.samples import Splits
 from mlphys.schema.shapes import Row
+from mlphys.schema.suggestions import suggestion
 
 if TYPE_CHECKING:
     from mlphys.runs.trained_network import TrainedNetwork

@@ -71,7 +71,7 @@ def selected(rows: Sequence[Row], where: Where | None, sort: str | None, columns
     known = {key for row in rows for key in row}
     for key in named if rows else ():
         if key not in known:
-            from mlphys.schema.messages import suggestion
+            from mlphys.schema.suggestions import suggestion
 
             raise UserError(f"{key}: no run has this key{suggestion(key, sorted(known))}; --json shows all keys")
     matches = [row for row in rows if where is None or where.holds(row)]

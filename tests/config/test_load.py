@@ -27,8 +27,8 @@ from mlphys.schema.fields import ActivationName
 from mlphys.schema.initializers import INITIALIZERS
 from mlphys.schema.layers import LAYERS
 from mlphys.schema.losses import LOSSES
-from mlphys.schema.messages import listed
 from mlphys.schema.optimizers import OPTIMIZERS, SCHEDULES
+from mlphys.schema.suggestions import listed
 from tests.helpers import fake_run
 
 GOOD = """name: small

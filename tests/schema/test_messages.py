@@ -8,8 +8,9 @@ from pydantic import ValidationError
 from mlphys.errors import Refusal, UserError
 from mlphys.schema.document import parse
 from mlphys.schema.keras_code import NAMES
-from mlphys.schema.messages import MANY, MOST_SHOWN, complain, listed, problems_of, quoted, require_known
+from mlphys.schema.messages import MOST_SHOWN, complain, problems_of
 from mlphys.schema.spec import under
+from mlphys.schema.suggestions import MANY, listed, quoted, require_known
 
 
 @pytest.mark.parametrize(("problems", "last"), [(MOST_SHOWN, "f.yaml: key9: wrong"), (12, "... and 2 more")])

@@ -7,12 +7,12 @@ import pytest
 
 from mlphys.errors import NotApplicable
 from mlphys.schema.samples import Split
-from mlphys.studies import conduct, pictures
+from mlphys.studies import comparison_pictures, conduct, pictures
 from mlphys.studies.candidates import candidates
 from mlphys.studies.comparison import compare
+from mlphys.studies.comparison_pictures import _rows_of_images
 from mlphys.studies.executor import InThisProcess
 from mlphys.studies.member_queue import Listed
-from mlphys.studies.pictures import _rows_of_images
 from mlphys.studies.progress import Counts
 from mlphys.studies.study_file import Study, StudyFile
 from tests.helpers.made_up_members import measured
@@ -76,7 +76,7 @@ def test_samples_that_are_not_those_of_the_run_are_not_drawn(tmp_path, monkeypat
     numbers = np.arange(SAMPLES)
     found = compare(candidates([str(classifier(numbers != 3)), str(classifier(numbers != 5))]))
     with pytest.raises(NotApplicable, match="are not those it was trained with"):
-        list(pictures.disagreements(found))
+        list(comparison_pictures.disagreements(found))
 
 
 def test_rows_of_images_keep_their_order_and_the_shorter_end_in_black_ones():
