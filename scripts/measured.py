@@ -136,8 +136,12 @@ def dependencies(config: Path) -> dict[str, str]:
     """Short hashes of what the numbers of a config depend on: what it trains, the engine, its dataset and kind."""
     shared = [*PACKAGE.glob("models/_*.py"), *PACKAGE.glob("datasets/_*.py")]
     engine = [path for name in ENGINE for path in (PACKAGE / name).rglob("*.py")]
-    parts = {"engine": _code(frozenset(engine)), "kind": _code(frozenset([*_kinds(config), *shared]))}
-    return {"config": _hash(_trained(config)), **parts}
+    parts = {"engine": _code(engine), "kind": _code([*_kinds(config), *shared])}
+    return {"config": config_hash(config), **parts}
+
+
+def config_hash(config: Path) -> str:
+    return _hash(_trained(config))
 
 
 def _kinds(config: Path) -> Iterator[Path]:
@@ -159,9 +163,13 @@ def _trained(config: Path) -> Iterator[str]:
         yield from _trained(config.with_name(f"{source}.yaml"))
 
 
+def _code(files: Iterable[Path]) -> str:
+    return _hash(_statements_of(path) for path in sorted(set(files)))
+
+
 @cache
-def _code(files: frozenset[Path]) -> str:
-    return _hash(_statements(path.read_text()) for path in sorted(files))
+def _statements_of(path: Path) -> str:
+    return _statements(path.read_text())
 
 
 def _hash(texts: Iterable[str]) -> str:

@@ -75,7 +75,7 @@ def test_what_is_measured_was_measured_with_the_config_as_it_is_and_lies_in_its_
     other_config, outside = [], {}
     for row in (row for row in rows if row.id in KNOWN):
         found = KNOWN[row.id]
-        if not found.older and found.depends["config"] != measured.dependencies(row.config)["config"]:
+        if not found.older and found.depends["config"] != measured.config_hash(row.config):
             other_config.append(row.id)
         for name, (low, high) in (read(row.config).data.get("expect") or {}).items():
             if name in found.metrics and not low <= (mean := found.metrics[name].over_seeds().mean) <= high:
