@@ -79,6 +79,8 @@ class TensorFlowBackend:
         return {**self._variables, **seeds, "sums": self._sums}
 
     def _train_chunk(self, arrays: tuple[Any, ...], order: Any, start: Any, stop: Any) -> Any:
+        from mlphys.networks.layers import k_sparse
+
         self.traces += 1
         whole = self.samples // self.batch_size
         size = self.batch_size
@@ -93,9 +95,10 @@ class TensorFlowBackend:
             self._step(*(tf.gather(array, rows) for array in arrays))
             return whole
 
-        tf.while_loop(lambda i: i < tf.minimum(stop, whole), step, (start,))
-        if whole < self.batches:
-            tf.cond(stop > whole, smaller_step, lambda: whole)
+        with k_sparse.bisecting(self._phase.network.compiles_in_xla):
+            tf.while_loop(lambda i: i < tf.minimum(stop, whole), step, (start,))
+            if whole < self.batches:
+                tf.cond(stop > whole, smaller_step, lambda: whole)
         return self._sums.read_value()
 
     def _step(self, *arrays: Any) -> None:

@@ -15,7 +15,7 @@ from mlphys.errors import Refusal
 from mlphys.models import autoencoder
 from mlphys.networks import autodiff
 from mlphys.networks.autoencoder import contraction
-from mlphys.networks.layers.k_sparse import KSparse
+from mlphys.networks.layers.k_sparse import KSparse, bisecting
 from mlphys.networks.penalties import contraction as contraction_penalty
 from mlphys.networks.penalties import sparsity, variational
 from mlphys.schema.data import Description
@@ -320,6 +320,20 @@ def test_of_a_code_exactly_the_k_largest_values_stay():
 def test_of_equal_values_no_more_than_k_stay():
     x = np.array([[1, 1, 1, 2, 0], [1, 1, 1, 1, 1]], np.float32)
     assert KSparse(3)(x).numpy().tolist() == [[1, 1, 0, 2, 0], [1, 1, 1, 0, 0]]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_in_xla_the_same_values_stay(compiled: bool):
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(60, 9)).astype(np.float32) * 10.0 ** rng.integers(-40, 30, (60, 1))
+    x[20:40] = rng.integers(-1, 2, (20, 9))  # many are equal
+    x[40:50] = -np.abs(x[40:50])
+    x[50] = [0.0, -0.0, 0.0, -0.0, 1.0, -1.0, 0.0, -0.0, -2.0]
+    x = x.astype(np.float32)
+    for k in (1, 4, 9):
+        with bisecting(enabled=True):
+            kept = tf.function(KSparse(k), jit_compile=compiled)(x).numpy()
+        np.testing.assert_array_equal(kept, KSparse(k)(x).numpy())
 
 
 def test_k_sparseness_is_refused_for_more_than_there_are_and_for_maps():
