@@ -64,10 +64,15 @@ class Measured:
     drawn: bool = False
 
     def seconds(self, peer: str) -> float:
-        return statistics.median([epoch for turn in self.turns[peer] for epoch in turn])
+        """The fastest epoch: other work on the machine only makes epochs slower."""
+        return min(epoch for turn in self.turns[peer] for epoch in turn)
+
+    def ratio(self, peer: str) -> float:
+        """How many times faster than a peer, fastest epoch beside fastest epoch."""
+        return self.seconds(peer) / self.seconds("mlphys")
 
     def ratios(self, peer: str) -> list[float]:
-        """How many times faster than a peer, turn by turn."""
+        """How many times faster than a peer turn by turn, by the medians of their epochs."""
         pairs = zip(self.turns[peer], self.turns["mlphys"], strict=True)
         return [statistics.median(theirs) / statistics.median(ours) for theirs, ours in pairs]
 
@@ -261,7 +266,8 @@ def measured(name: str, turns: int, rate: float, folder: Path) -> Measured:
         for _ in range(turns):
             for peer, epoch in epochs.items():
                 seconds[peer].append(timing.turn(epoch, TURN))
-    sizes = [timing.operations(plan.rows or ()) * min(samples, plan.most_samples or samples) for plan in of_phases]
+    share = samples / available
+    sizes = [timing.operations(plan.rows or ()) * share * (plan.most_samples or available) for plan in of_phases]
     return Measured(
         batch_size=str(config.experiment.training.batch_size),
         samples=samples,
@@ -315,28 +321,28 @@ def table(results: Mapping[str, Measured]) -> str:
 
 
 def row(name: str, found: Measured) -> list[str]:
-    """Medians of the seconds per epoch, and ratios with the quartiles of their turns."""
+    """Seconds per epoch, and ratios with the quartiles of those of the turns."""
     ours = found.seconds("mlphys")
     limit = found.limit
     return [
         f"{name} ({found.phases} phases)" if found.phases > 1 else name,
         found.batch_size,
         *(f"{found.seconds(peer):.3g}" for peer in timing.PEERS),
-        *(_with_spread(found.ratios(peer)) for peer in list(timing.PEERS)[1:]),
+        *(_with_spread(found.ratio(peer), found.ratios(peer)) for peer in list(timing.PEERS)[1:]),
         f"{found.seconds('Keras') / limit:.3g}" if limit else "",
         f"{limit / ours:.0%}" if limit else "",
         "; ".join(text.removeprefix("steps by ") for text in found.steps).replace("|", "\\|"),
     ]
 
 
-def _with_spread(ratios: Sequence[float]) -> str:
-    low, middle, high = statistics.quantiles(ratios, n=4, method="inclusive")
-    return f"{middle:.2g} ({low:.2g} to {high:.2g})"
+def _with_spread(ratio: float, of_turns: Sequence[float]) -> str:
+    low, _, high = statistics.quantiles(of_turns, n=4, method="inclusive")
+    return f"{ratio:.2g} ({low:.2g} to {high:.2g})"
 
 
 def summary(results: Mapping[str, Measured]) -> str:
     """The geometric means, and the slowest configs."""
-    shipped, tuned = ({name: statistics.median(found.ratios(peer)) for name, found in results.items()}
+    shipped, tuned = ({name: found.ratio(peer) for name, found in results.items()}
                       for peer in list(timing.PEERS)[1:])  # fmt: skip
     slowest = ", ".join(f"{name} {shipped[name]:.2g}x" for name in sorted(shipped, key=shipped.__getitem__)[:5])
     means = [statistics.geometric_mean(ratios.values()) for ratios in (shipped, tuned)]
