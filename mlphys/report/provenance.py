@@ -38,9 +38,16 @@ def environment(run: Run) -> Section:
         ],
         ["accelerators", ", ".join(map(str, environment.get("accelerators") or [])) or "none"],
         ["steps", "; ".join(map(str, _values(engine.get("steps")))) if isinstance(engine, dict) else ""],
-        ["git", environment.get("git") or "not in a repository"],
+        ["git", _checkout(environment.get("git"))],
     ]
     return Section("environment", "Environment", joined(table(["what", "of this run"], rows, class_="facts")))
+
+
+def _checkout(git: Any) -> str:
+    """The commit of the folder that the training was started in, and whether files there differed from it."""
+    if not git:
+        return "not in a repository"
+    return f"{git.get('commit')}{', with changes' if git.get('dirty') else ''}" if isinstance(git, dict) else str(git)
 
 
 def _to_the_minute(started: str) -> str:

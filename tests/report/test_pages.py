@@ -138,6 +138,22 @@ def test_a_page_is_written_without_tensorflow_and_without_the_data(run, monkeypa
 
 
 @pytest.mark.parametrize(
+    ("git", "shown"),
+    [
+        ({"commit": "0a1b", "dirty": False}, "0a1b<"),
+        ({"commit": "0a1b", "dirty": True}, "0a1b, with changes<"),
+        (None, "not in a repository<"),
+        ("v1 <b>", "v1 <b>"),
+    ],
+)
+def test_the_commit_is_text_whatever_a_run_says(run: Path, git: object, shown: str):
+    content = json.loads((run / "environment.json").read_text())
+    (run / "environment.json").write_text(json.dumps({**content, "git": git}))
+    report.write(run)
+    assert shown in section((run / "report.html").read_text(), "environment")
+
+
+@pytest.mark.parametrize(
     ("file", "told"),
     [
         ("samples.npz", "No samples: the run has no samples.npz; <code>mlphys evaluate"),
