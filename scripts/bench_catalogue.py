@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts import marked_tables, timing
+from scripts.readable_json import readable
 from scripts.timing import Process
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from mlphys.schema.samples import Splits
 
 DOCUMENT = marked_tables.ROOT / "docs" / "catalogue-speed.md"
+PERFORMANCE = marked_tables.ROOT / "docs" / "performance.md"
 VALUES = DOCUMENT.with_suffix(".json")
 CONFIGS = marked_tables.ROOT / "configs"
 TURN = 1.0  # seconds, at least: threads of the previous peer spin for a while after their work
@@ -44,7 +46,7 @@ SHARE = 0.2  # of the machine's limit that Keras reaches, about
 
 @dataclass(frozen=True)
 class Measured:
-    """The raw values of a config: `turns` has seconds of epochs by peer and turn, of all phases together.
+    """The values of a config: `turns` has seconds of epochs by peer and turn, of all phases together.
 
     `fixed`: a phase leaves some of its layers as they are. `limit`: seconds of an epoch if every operation ran as fast
     as in a large matrix product; None where the layers do not say how many there are. `drawn`: every epoch has samples
@@ -64,11 +66,13 @@ class Measured:
     drawn: bool = False
 
     def seconds(self, peer: str) -> float:
-        """The fastest epoch: other work on the machine only makes epochs slower."""
-        return min(epoch for turn in self.turns[peer] for epoch in turn)
+        """The fastest epoch: other work on the machine only makes epochs slower. The median where samples are drawn,
+        which a thread does ahead of an epoch, also in the turns of others."""
+        epochs = [epoch for turn in self.turns[peer] for epoch in turn]
+        return statistics.median(epochs) if self.drawn else min(epochs)
 
     def ratio(self, peer: str) -> float:
-        """How many times faster than a peer, fastest epoch beside fastest epoch."""
+        """How many times faster than a peer."""
         return self.seconds(peer) / self.seconds("mlphys")
 
     def ratios(self, peer: str) -> list[float]:
@@ -175,8 +179,8 @@ def _cut(dataset: Splits, samples: int) -> Splits:
 def train_mlphys(phase: Gradient, training: Any) -> None:
     from mlphys.training.loop import PhaseInTraining
 
-    under_way = PhaseInTraining(training, phase, 0, None)
-    print("ready", flush=True)
+    under_way, split = PhaseInTraining(training, phase, 0, None), training.dataset.train
+    print("ready", len(phase.prepare(split) if phase.prepare else split), flush=True)
     for epoch in timing.waited_for():
         under_way.epoch(epoch + 1)
 
@@ -250,6 +254,7 @@ def measured(name: str, turns: int, rate: float, folder: Path) -> Measured:
     samples = samples_of_an_epoch(of_phases, available, rate)
     groups = distinct(of_phases)
     begun: dict[str, float] = {}
+    sizes: list[int] = []
     seconds: dict[str, list[list[float]]] = {peer: [] for peer in timing.PEERS}
     with ExitStack() as stack:
         epochs = {}
@@ -260,14 +265,15 @@ def measured(name: str, turns: int, rate: float, folder: Path) -> Measured:
                 process = Process("scripts.bench_catalogue", arguments, environment, folder)
                 stack.callback(process.end)
                 processes.append((len(group), process))
+                if peer == "mlphys":
+                    trained = int(process.ready.split()[1])  # of a class, or of those with a label
+                    sizes.append(len(group) * timing.operations(of_phases[group[0]].rows or ()) * trained)
             begun[peer] = sum(count * process.start for count, process in processes)
             epochs[peer] = _epoch_of(processes)
             begun[peer] += epochs[peer]()
         for _ in range(turns):
             for peer, epoch in epochs.items():
-                seconds[peer].append(timing.turn(epoch, TURN))
-    share = samples / available
-    sizes = [timing.operations(plan.rows or ()) * share * (plan.most_samples or available) for plan in of_phases]
+                seconds[peer].append(quantiles(timing.turn(epoch, TURN)))
     return Measured(
         batch_size=str(config.experiment.training.batch_size),
         samples=samples,
@@ -281,6 +287,13 @@ def measured(name: str, turns: int, rate: float, folder: Path) -> Measured:
         start=begun,
         drawn=any(draws(_block(name, block)) for block in ("data", "model", "training")),
     )
+
+
+def quantiles(epochs: Sequence[float]) -> list[float]:
+    """The seconds of up to five epochs; of more the smallest, the quartiles and the largest. With five digits."""
+    ranked, quarters = sorted(epochs), range(5)
+    chosen = [ranked[i * (len(ranked) - 1) // 4] for i in quarters] if len(ranked) > len(quarters) else epochs
+    return [float(f"{each:.5g}") for each in chosen]
 
 
 def _epoch_of(processes: Sequence[tuple[int, Process]]) -> Callable[[], float]:
@@ -310,7 +323,7 @@ HEAD = [
 SAME = "Configs that train the same samples in every epoch, as Keras does:"
 DRAWN = (
     "Configs of which every epoch has samples, distortions or noise of its own. Drawing them is in the time of mlphys; "
-    "Keras trains the samples of the first epoch again and again:"
+    "Keras trains the samples of the first epoch again and again. Seconds are medians, since a thread draws ahead:"
 )
 FIXED = "Configs of which a phase trains some of the layers, and the others are fixed:"
 
@@ -347,19 +360,25 @@ def summary(results: Mapping[str, Measured]) -> str:
     slowest = ", ".join(f"{name} {shipped[name]:.2g}x" for name in sorted(shipped, key=shipped.__getitem__)[:5])
     means = [statistics.geometric_mean(ratios.values()) for ratios in (shipped, tuned)]
     machines = "; ".join(dict.fromkeys(found.machine.rpartition(",")[0] for found in results.values()))
+    number = f"{len(results)} configs" if len(results) > 1 else "One config"
     return (
-        f"{len(results)} configs, on {machines}. Geometric means: {means[0]:.2g} times as fast as Keras's `fit` as "
-        f"shipped, {means[1]:.2g} times as fast as tuned. The slowest: {slowest}."
+        f"{number}, on {machines}. Geometric means: {means[0]:.2g} times as fast as Keras's `fit` as shipped, "
+        f"{means[1]:.2g} times as fast as tuned. The slowest: {slowest}."
     )
 
 
-def page(results: Mapping[str, Measured]) -> str:
-    """The tables: nets that take the same samples in every epoch, new ones, and those that keep some layers."""
+def grouped(results: Mapping[str, Measured]) -> dict[str, dict[str, Measured]]:
+    """By the title of their table."""
     groups: dict[str, dict[str, Measured]] = {SAME: {}, DRAWN: {}, FIXED: {}}
     for name, measurement in results.items():
         group = FIXED if measurement.fixed else DRAWN if measurement.drawn else SAME
         groups[group][name] = measurement
-    parts = [part for title, nets in groups.items() if nets for part in (title, summary(nets), table(nets))]
+    return groups
+
+
+def page(results: Mapping[str, Measured]) -> str:
+    """The tables: nets that take the same samples in every epoch, new ones, and those that keep some layers."""
+    parts = [part for title, nets in grouped(results).items() if nets for part in (title, summary(nets), table(nets))]
     return "\n\n".join(parts) or "No config is measured yet."
 
 
@@ -371,8 +390,9 @@ def known() -> dict[str, Measured]:
 
 
 def write(results: Mapping[str, Measured]) -> None:
-    VALUES.write_text(json.dumps({name: asdict(results[name]) for name in sorted(results)}, indent=1) + "\n")
+    VALUES.write_text(readable({name: asdict(results[name]) for name in sorted(results)}))
     marked_tables.write_table(DOCUMENT, "bench_catalogue", page(results))
+    marked_tables.write_table(PERFORMANCE, "bench_catalogue", summary(grouped(results)[SAME]))
 
 
 def main() -> None:

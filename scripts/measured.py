@@ -6,7 +6,6 @@ import ast
 import hashlib
 import io
 import json
-import re
 import statistics
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,6 +19,7 @@ from mlphys.config.pretrained import runs_before
 from mlphys.numerics.over_seeds import OverSeeds, over_seeds
 from mlphys.schema.document import read
 from scripts.marked_tables import ROOT
+from scripts.readable_json import readable
 
 FOLDER, PACKAGE = ROOT / "docs" / "results", ROOT / "mlphys"
 OLDER = "older"  # of numbers that were measured before there were these files
@@ -116,9 +116,7 @@ def write(measured: Measured) -> None:
     content = {key: value for key, value in asdict(measured).items() if value}
     metrics = {name: {k: v for k, v in each.items() if v} for name, each in content.get("metrics", {}).items()}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({**content, "metrics": metrics}, indent=1)
-    short = re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda match: f"[{' '.join(match[1].split())}]", text)  # a list is a line
-    file(measured.id).write_text(f"{short}\n")
+    file(measured.id).write_text(readable({**content, "metrics": metrics}))
 
 
 def known() -> dict[str, Measured]:

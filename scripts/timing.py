@@ -53,7 +53,10 @@ def fit_on_demand(model: Any, x: Any, y: Any, **arguments: Any) -> None:
 
 
 class Process:
-    """A process of a module of ours, run with `arguments`, which prints "ready" and then waits for epochs."""
+    """A process of a module of ours, run with `arguments`, which prints "ready" and then waits for epochs.
+
+    `ready` is the line, `start` how many seconds it took.
+    """
 
     def __init__(self, module: str, arguments: Sequence[str], environment: Mapping[str, str], cwd: Path | None = None):
         kept = {key: value for key, value in os.environ.items() if key not in FORCED}
@@ -65,7 +68,7 @@ class Process:
         )  # fmt: skip
         self.name = " ".join(arguments)
         try:
-            self._line("ready")
+            self.ready = self._line("ready")
         except BaseException:
             self.end()
             raise

@@ -256,7 +256,10 @@ def test_a_script_replaces_what_stands_between_its_marks_and_nothing_else(tmp_pa
 
 def test_what_the_scripts_write_they_read_again():
     assert table(bench.DOCUMENT, "bench") == bench.table(bench.known_rows())
-    assert table(bench_catalogue.DOCUMENT, "bench_catalogue") == bench_catalogue.page(bench_catalogue.known())
+    speeds = bench_catalogue.known()
+    assert table(bench_catalogue.DOCUMENT, "bench_catalogue") == bench_catalogue.page(speeds)
+    summary = bench_catalogue.summary(bench_catalogue.grouped(speeds)[bench_catalogue.SAME])
+    assert table(bench_catalogue.PERFORMANCE, "bench_catalogue") == summary
     head, _, *rows = table(soak.DOCUMENT, "soak").splitlines()
     assert head.startswith(soak.table({}).partition(" | ")[0])
     assert {row.split()[1] for row in rows} <= soak.EXPERIMENTS.keys()
