@@ -47,15 +47,19 @@ def main() -> None:
             return bytes(atheris.Mutate(content, longest))
         return bytes(mutation.edited(content, mutation.edits(Random(seed)), known, longest))
 
-    work = ["-merge=1", *rest] if how == "merge" else [f"-runs={rest[0]}", f"-max_total_time={rest[1]}"]
-    options = [
-        f"-max_len={target.longest}",
-        f"-timeout={WAIT}",
-        "-rss_limit_mb=4096",
-        f"-artifact_prefix={folder}/found/",
-    ]
-    atheris.Setup([sys.argv[0], *work, *options, str(folder / "corpus")], one, custom_mutator=mutated)
+    # a merge starts this again, by a shell, for one part of the inputs after the other
+    command = " ".join([sys.executable, "-m", "scripts.fuzzing.engine", name, str(folder), "part_of_a_merge"])
+    atheris.Setup([command, *_options(how, rest, target, folder)], one, custom_mutator=mutated)
     atheris.Fuzz()
+
+
+def _options(how: str, rest: list[str], target: Target, folder: Path) -> list[str]:
+    """libFuzzer's; a part of a merge is given them."""
+    if how == "part_of_a_merge":
+        return rest
+    work = ["-merge=1", *rest] if how == "merge" else [f"-runs={rest[0]}", f"-max_total_time={rest[1]}"]
+    limits = [f"-max_len={target.longest}", f"-timeout={WAIT}", "-rss_limit_mb=4096"]
+    return [*work, *limits, f"-artifact_prefix={folder}/found/", str(folder / "corpus")]
 
 
 def blind(target: Target, folder: Path, inputs: int, seconds: float) -> None:
