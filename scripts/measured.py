@@ -22,26 +22,18 @@ from scripts.marked_tables import ROOT
 from scripts.readable_json import readable
 
 FOLDER, PACKAGE = ROOT / "docs" / "results", ROOT / "mlphys"
-OLDER = "older"  # of numbers that were measured before there were these files
 ENGINE = ("data", "native", "networks", "numerics", "schema", "training")  # packages that every number depends on
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric by seed, with the standard error that the finite number of samples leaves; or what is left of it.
-
-    `before` is what an older measurement kept: mean, standard deviation, sampling error and number of seeds.
-    """
+    """A metric by seed, with the standard error that the finite number of samples leaves."""
 
     values: Sequence[float] = ()
     stderrs: Sequence[float | None] = ()
-    before: Mapping[str, Any] | None = None
 
     def over_seeds(self) -> OverSeeds:
-        if self.before is None:
-            return over_seeds(self.values, self.stderrs)
-        n, mean, stdev = self.before["n"], self.before["mean"], self.before["stdev"]
-        return OverSeeds(n, mean, stdev, None if stdev is None else stdev / n**0.5, self.before["sampling"])
+        return over_seeds(self.values, self.stderrs)
 
     def lowest(self) -> float:
         return min(self.values, default=self.over_seeds().mean)
@@ -52,7 +44,7 @@ class Measured:
     """What a config reaches: metrics by name with their split, such as test.accuracy, `quoted` the one of the table.
 
     A scan has `points` instead, each with what it varies and the quoted metric. `seconds` are those of the epochs,
-    by seed; of an older measurement the median of the whole command.
+    by seed.
     """
 
     id: str
@@ -71,10 +63,6 @@ class Measured:
     engine: str = ""
     failed: Mapping[str, str] = field(default_factory=dict)
     points: Sequence[Mapping[str, Any]] = ()
-
-    @property
-    def older(self) -> bool:
-        return self.engine == OLDER
 
     @property
     def split(self) -> str:
@@ -97,8 +85,6 @@ class Measured:
 
     def outdated(self, depends: Mapping[str, str]) -> list[str]:
         """What has changed since it was measured."""
-        if self.older:
-            return ["engine"]
         return [name for name, value in depends.items() if self.depends.get(name) != value]
 
     def scanned(self) -> Iterator[tuple[str, OverSeeds]]:

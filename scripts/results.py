@@ -285,7 +285,7 @@ def main() -> None:
         if arguments.list:
             print(f"{row.id:14} {row.config.stem:32} {', '.join(missing) or 'up to date'}")
         elif arguments.unchanged:
-            if row.id in there and not there[row.id].older:
+            if row.id in there:
                 write(replace(there[row.id], depends=dependencies(row.config)))
         elif arguments.from_studies:
             study = arguments.from_studies / row.config.stem

@@ -12,7 +12,6 @@ import matplotlib
 from scipy import stats
 
 from mlphys.numerics.comparison import holm
-from mlphys.numerics.over_seeds import OverSeeds
 from mlphys.numerics.published import Deviation, chi_squared, deviation, sampling_variance
 from mlphys.numerics.uncertainty import rounded
 from mlphys.schema.published import Published
@@ -65,7 +64,7 @@ def seconds(measured: Measured) -> str:
     took = measured.took()
     if took is None:
         return "not kept"
-    return f"{took:.0f}" if took >= 10 or measured.older else f"{took:.2g}"
+    return f"{took:.0f}" if took >= 10 else f"{took:.2g}"
 
 
 def published_text(row: Row) -> str:
@@ -79,9 +78,8 @@ def published_text(row: Row) -> str:
 
 def header(row: Row, measured: Measured) -> str:
     """What the second line of a config says after its command."""
-    of_what = "on" if measured.older else "of training on"
     published = f"; published: {text}" if (text := published_text(row)) else ""
-    took = f"{seconds(measured)} s {of_what} {measured.threads} cores, " if measured.seconds else ""
+    took = f"{seconds(measured)} s of training on {measured.threads} cores, " if measured.seconds else ""
     return f"{took}{measured.split} {value(measured)}{published}"
 
 
@@ -134,7 +132,6 @@ class Pull:
     deviation: Deviation
     n: int
     counted: bool
-    older: bool
     unknown: bool
 
     def text(self) -> str:
@@ -166,7 +163,7 @@ def pulls(row: Row, measured: Measured, sources: set[str]) -> list[Pull]:
             away = replace(away, pull=None)
         counted = entry.comparable and away.pull is not None and entry.source not in sources
         sources |= {entry.source} if counted else set()
-        found.append(Pull(row, name, entry, away, over.n, counted, measured.older, unknown))
+        found.append(Pull(row, name, entry, away, over.n, counted, unknown))
     return found
 
 
@@ -189,11 +186,9 @@ def consistency(found: Sequence[Pull]) -> str:
         return "No row that is measured has a comparable published number yet: there is no chi^2."
     total, p = chi_squared([pull.deviation.pull or 0.0 for pull in counted])
     verdict = "they are consistent" if p > 0.01 else "they are not consistent"
-    older = sum(pull.older for pull in counted)
     lines = [
         f"**chi^2 = {total:.1f} for {len(counted)} published numbers, p = {p:.2g}: {verdict}.** Each source counts "
-        "once; those that are declared not comparable, with the reason below, do not count. "
-        f"{f'{older} of them were measured on an older engine.' if older else ''}".rstrip()
+        "once; those that are declared not comparable, with the reason below, do not count."
     ]
     named = [
         f"- **{pull.row.id}** ({pull.deviation.pull:+.1f}, p = {p:.2g} after Holm's correction): "
@@ -228,13 +223,11 @@ def draw_histogram(found: Sequence[Pull]) -> None:
 
 def page(rows: Sequence[Row], known: Mapping[str, Measured]) -> str:
     found = all_pulls(rows, known)
-    current = sum(row.id in known and not known[row.id].older for row in rows)
-    older = sum(row.id in known and known[row.id].older for row in rows)
+    missing = len(rows) - sum(row.id in known for row in rows)
     parts = [
         consistency(found),
         "![histogram of the pulls beside a normal distribution](images/pulls.png)",
-        f"Of {len(rows)} rows {current} have the values of every seed, {older} what an older engine left of them; the "
-        "others say what is missing.",
+        f"Of {len(rows)} rows {missing} are not measured yet." if missing else f"All {len(rows)} rows are measured.",
         _table(HEAD, (cells(row, known.get(row.id), found) for row in rows)),
     ]
     if scans := list(_scans(rows, known)):
@@ -281,7 +274,7 @@ def _numbers(measured: Measured) -> list[str]:
     return [
         f"{place}{measured.metric} {mean}{unit}{beside}",
         f"{_error(scale, found.stdev)}{unit}" if found.stdev is not None else "one seed",
-        f"{_error(scale, found.sampling)}{unit}" if found.sampling is not None else _no_sampling(measured, found),
+        f"{_error(scale, found.sampling)}{unit}" if found.sampling is not None else "none is known",
         f"{found.n}{failed}",
     ]
 
@@ -296,14 +289,10 @@ def _error(scale: int, error: float) -> str:
     return f"{float(f'{scale * error:.2g}'):g}" if error else "0"
 
 
-def _no_sampling(measured: Measured, found: OverSeeds) -> str:
-    return "not kept" if measured.older and found.n > 1 else "none is known"
-
-
 def _made(measured: Measured) -> list[str]:
     threads = "1 thread" if measured.threads == 1 else f"{measured.threads} threads"
     where = f"{measured.processor or 'processor not kept'}, {threads}"
-    return [seconds(measured), f"{where}; older engine" if measured.older else where]
+    return [seconds(measured), where]
 
 
 def _pulls(row: Row, found: Sequence[Pull]) -> str:
@@ -392,7 +381,7 @@ def _lecture_cells(row: Row, measured: Measured | None, found: Sequence[Pull]) -
     if measured is None:
         return [*about, NOT_YET, published, "not yet", command]
     what = f"{len(measured.points)} points: [results](../results.md)" if measured.points else value(measured)
-    return [*about, f"{what} (older engine)" if measured.older else what, published, _pulls(row, found), command]
+    return [*about, what, published, _pulls(row, found), command]
 
 
 def documents(rows: Sequence[Row], known: Mapping[str, Measured]) -> dict[Path, str]:
