@@ -156,7 +156,8 @@ def keep(name: str) -> None:
         kept.append(content)
     CORPUS.mkdir(parents=True, exist_ok=True)
     lines = dict.fromkeys(base64.b64encode(content).decode() for content in kept if content)
-    (CORPUS / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
+    if lines:
+        (CORPUS / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines))
 
 
 def table(found: Counts) -> str:
