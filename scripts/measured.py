@@ -60,7 +60,6 @@ class Measured:
     commit: str = ""
     date: str = ""
     depends: Mapping[str, str] = field(default_factory=dict)
-    engine: str = ""
     failed: Mapping[str, str] = field(default_factory=dict)
     points: Sequence[Mapping[str, Any]] = ()
 
@@ -120,7 +119,7 @@ def dependencies(config: Path) -> dict[str, str]:
     """Short hashes of what the numbers of a config depend on: what it trains, the engine, its dataset and kind."""
     shared = [*PACKAGE.glob("models/_*.py"), *PACKAGE.glob("datasets/_*.py")]
     engine = [path for name in ENGINE for path in (PACKAGE / name).rglob("*.py")]
-    parts = {"engine": _code(engine), "kind": _code([*_kinds(config), *shared])}
+    parts = {"engine": _code(frozenset(engine)), "kind": _code(frozenset([*_kinds(config), *shared]))}
     return {"config": config_hash(config), **parts}
 
 
@@ -147,8 +146,9 @@ def _trained(config: Path) -> Iterator[str]:
         yield from _trained(config.with_name(f"{source}.yaml"))
 
 
-def _code(files: Iterable[Path]) -> str:
-    return _hash(_statements_of(path) for path in sorted(set(files)))
+@cache
+def _code(files: frozenset[Path]) -> str:
+    return _hash(_statements_of(path) for path in sorted(files))
 
 
 @cache

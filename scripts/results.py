@@ -184,7 +184,6 @@ def _circumstances(row: Row, runs: Sequence[Run]) -> dict[str, Any]:
         "threads": environment["threads"],
         "versions": {"mlphys": environment["mlphys"], "python": environment["python"], **environment["packages"]},
         "date": datetime.now(UTC).date().isoformat(),
-        "engine": environment["mlphys"],
     }
 
 

@@ -35,7 +35,7 @@ def rows() -> list[Row]:
 def found(*values: float, **changes: object) -> Measured:
     metrics = {"test.accuracy": Metric(values, [0.002] * len(values))}
     row = Measured("M1", "dense_mnist", "test.accuracy", metrics, samples={"test": 10000}, seconds=[3, 5, 4])
-    return replace(row, engine="0.1.0", seeds=list(range(len(values))), **changes)
+    return replace(row, seeds=list(range(len(values))), **changes)
 
 
 def row(value: float, **facts: object) -> Row:

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from mlphys.networks import keras_internals
+from mlphys.networks import keras_internals, xla
 from mlphys.networks.compiled import fast_convolutions, metric_sums
 from mlphys.networks.cost import mean_loss
 from mlphys.networks.phases import Gradient, Plan
@@ -79,8 +79,6 @@ class TensorFlowBackend:
         return {**self._variables, **seeds, "sums": self._sums}
 
     def _train_chunk(self, arrays: tuple[Any, ...], order: Any, start: Any, stop: Any) -> Any:
-        from mlphys.networks.layers import k_sparse
-
         self.traces += 1
         whole = self.samples // self.batch_size
         size = self.batch_size
@@ -95,7 +93,7 @@ class TensorFlowBackend:
             self._step(*(tf.gather(array, rows) for array in arrays))
             return whole
 
-        with k_sparse.bisecting(self._phase.network.compiles_in_xla):
+        with xla.tracing(for_xla=self._phase.network.compiles_in_xla):
             tf.while_loop(lambda i: i < tf.minimum(stop, whole), step, (start,))
             if whole < self.batches:
                 tf.cond(stop > whole, smaller_step, lambda: whole)

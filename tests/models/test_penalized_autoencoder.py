@@ -13,9 +13,9 @@ from sklearn.datasets import load_digits
 
 from mlphys.errors import Refusal
 from mlphys.models import autoencoder
-from mlphys.networks import autodiff
+from mlphys.networks import autodiff, xla
 from mlphys.networks.autoencoder import contraction
-from mlphys.networks.layers.k_sparse import KSparse, bisecting
+from mlphys.networks.layers.k_sparse import KSparse
 from mlphys.networks.penalties import contraction as contraction_penalty
 from mlphys.networks.penalties import sparsity, variational
 from mlphys.schema.data import Description
@@ -331,7 +331,7 @@ def test_in_xla_the_same_values_stay(compiled: bool):
     x[50] = [0.0, -0.0, 0.0, -0.0, 1.0, -1.0, 0.0, -0.0, -2.0]
     x = x.astype(np.float32)
     for k in (1, 4, 9):
-        with bisecting(enabled=True):
+        with xla.tracing(for_xla=True):
             kept = tf.function(KSparse(k), jit_compile=compiled)(x).numpy()
         np.testing.assert_array_equal(kept, KSparse(k)(x).numpy())
 
