@@ -1,4 +1,4 @@
-"""Train six small configs from two checkouts on this machine and compare their runs byte for byte.
+"""Train seven small configs from two checkouts on this machine and compare their runs byte for byte.
 
 python -m scripts.same_bytes ../before .     # exit code 1 if a weight, an epoch or a metric differs
 """
@@ -59,6 +59,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
             "head": [SOFTMAX],
         },
         "training": {**TRAINING, "phases": {"pretrain": {}, "fine_tune": {}, "head": {}}},
+    },
+    "augmented": {
+        "model": {"kind": "classifier", "layers": ["Flatten", SOFTMAX]},
+        "training": {
+            **TRAINING,
+            "augmentation": {"rotation": 20, "scale": [0.8, 1.2], "shift": 2, "noise": 0.1, "edges": "reflect"},
+        },
     },
     "rbm": {"model": {"kind": "rbm", "hidden": 20}, "training": TRAINING},
     "dropout": {

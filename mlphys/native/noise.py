@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NewType, Protocol
+from typing import Protocol
 
 from mlphys.native import vector_math
 from mlphys.native.llvm.function import Function
-from mlphys.native.llvm.values import ZERO, Index, Mask, Pointer, Vector
-
-Words = NewType("Words", str)  # <simd_width x i32>
+from mlphys.native.llvm.values import ZERO, Index, Mask, Pointer, Vector, Words
 
 ROUNDS, MULTIPLIER, WEYL = 10, 0xD256D193, 0x9E3779B9  # of Philox2x32
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from sklearn.datasets import load_digits
 
 from mlphys.config.load import load
 from mlphys.errors import UserError
+from mlphys.native import affine
 from mlphys.schema.augmentation import Augmentation
 from mlphys.schema.document import dump
 from mlphys.training.augmentation import Augmenter, transforms
@@ -36,7 +38,7 @@ def digits(n: int = 5) -> np.ndarray:
 def moved(x: np.ndarray, spec: Augmentation, angle: float = 0, shift: tuple[float, float] = (0, 0)) -> np.ndarray:
     """Images, all of them moved by these shares of what `spec` allows, a shift to the right and down."""
     moves = transforms(spec, len(x), x.shape[1:3], Extreme(angle, shift))
-    return np.asarray(Augmenter(spec, 0)._distorted(x, moves)["x"])
+    return Augmenter(spec, 0).distorted(x, moves)
 
 
 EDGES = ["constant", "nearest", "reflect", "wrap"]
@@ -82,6 +84,26 @@ def test_without_a_draw_an_image_stays_as_it_is(edges):
     x = digits()
     spec = Augmentation(rotation=30, shift=3, edges=edges)
     np.testing.assert_array_equal(moved(x, spec), x)
+
+
+@pytest.mark.parametrize("simd_width", [4, 8, 16])
+@pytest.mark.parametrize("edges", affine.EDGES)
+@pytest.mark.parametrize("size", [(28, 28, 1), (7, 19, 3), (1, 9, 2), (33, 1, 1)])
+def test_machine_code_moves_images_as_keras_does(size, edges, simd_width):
+    """Far beyond the edges too. A reflection at 1e30 pixels is undefined in TensorFlow, and here."""
+    from keras import ops
+
+    x = np.random.default_rng(0).normal(size=(40, *size)).astype(np.float32)
+    spec = Augmentation(rotation=180, scale=(0.3, 3), shift=70, edges=edges)
+    moves = transforms(spec, len(x), size[:2], np.random.default_rng(1))
+    far = (1e5, -1e5, 1e6) if edges == "reflect" else (1e30, -3e9, np.inf)
+    moves[:3, 2], moves[3:6, 5] = far, far
+    function = affine.affine_map(*size, edges, simd_width)
+    found = np.empty_like(x)
+    arrays = [array.ctypes.data for array in (x, moves, found)]
+    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)(function.address())(*arrays, 0, len(x))
+    known = np.asarray(ops.image.affine_transform(x, moves, "bilinear", edges))
+    np.testing.assert_array_equal(found, known)
 
 
 @pytest.mark.parametrize("edges", EDGES)

@@ -104,6 +104,9 @@ class ScalarBuilder:
         below = self.assign(f"sitofp i64 {denominator} to float")
         return Scalar(self.assign(f"fdiv float {constant(numerator)}, {below}"))
 
+    def to_float(self, value: Index) -> Scalar:
+        return Scalar(self.assign(f"sitofp i64 {value} to float"))
+
     def product(self, a: Scalar, b: Scalar) -> Scalar:
         return Scalar(self.assign(f"fmul float {a}, {b}"))
 

@@ -8,6 +8,7 @@ from typing import NewType
 # The names of SSA values
 Pointer = NewType("Pointer", str)
 Vector = NewType("Vector", str)  # <simd_width x float>
+Words = NewType("Words", str)  # <simd_width x i32>
 Mask = NewType("Mask", str)  # <simd_width x i1>
 Scalar = NewType("Scalar", str)  # float
 Double = NewType("Double", str)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mlphys.native.llvm.scalars import ScalarBuilder
-from mlphys.native.llvm.values import ZERO, Flag, Index, Integer, Mask, Pointer, Scalar, Vector, constant
+from mlphys.native.llvm.values import ZERO, Flag, Index, Integer, Mask, Pointer, Scalar, Vector, Words, constant
 
 
 class VectorBuilder(ScalarBuilder):
@@ -47,6 +47,27 @@ class VectorBuilder(ScalarBuilder):
             element = Scalar(self.assign(f"extractelement {self.vector} {value}, i64 {i}"))
             self.store_scalar(self.gep(pointer, (i, stride)), element)
 
+    def gather_masked(self, mask: Mask, pointer: Pointer, indices: Words) -> Vector:
+        """The floats number `indices` from the pointer on; zero where the mask is false."""
+        n, v = self.simd_width, self.vector
+        self._externals[f"declare {v} @llvm.masked.gather.v{n}f32.v{n}p0(<{n} x ptr>, i32, <{n} x i1>, {v})"] = None
+        places = self.assign(f"getelementptr float, ptr {pointer}, <{n} x i32> {indices}")
+        arguments = f"<{n} x ptr> {places}, i32 4, <{n} x i1> {mask}, {v} zeroinitializer"
+        return Vector(self.assign(f"call {v} @llvm.masked.gather.v{n}f32.v{n}p0({arguments})"))
+
+    def scatter_masked(self, mask: Mask | None, pointer: Pointer, stride: int, value: Vector) -> None:
+        """Store the elements whose mask is true, `stride` floats apart; without a mask, all."""
+        if stride == 1:
+            self.store_masked(mask, pointer, value)
+            return
+        n, v = self.simd_width, self.vector
+        self._externals[f"declare void @llvm.masked.scatter.v{n}f32.v{n}p0({v}, <{n} x ptr>, i32, <{n} x i1>)"] = None
+        offsets = f"<{', '.join(f'i32 {i * stride}' for i in range(n))}>"
+        places = self.assign(f"getelementptr float, ptr {pointer}, <{n} x i32> {offsets}")
+        stored = mask or "splat (i1 true)"
+        arguments = f"{v} {value}, <{n} x ptr> {places}, i32 4, <{n} x i1> {stored}"
+        self.emit(f"call void @llvm.masked.scatter.v{n}f32.v{n}p0({arguments})")
+
     def broadcast(self, value: Scalar | float) -> Vector:
         if isinstance(value, float):
             value = constant(value)
@@ -79,6 +100,27 @@ class VectorBuilder(ScalarBuilder):
 
     def sqrt(self, a: Vector) -> Vector:
         return Vector(self.assign(f"call {self.vector} @llvm.sqrt.v{self.simd_width}f32({self.vector} {a})"))
+
+    def floor(self, a: Vector) -> Vector:
+        return self._rounded("floor", a)
+
+    def round_to_zero(self, a: Vector) -> Vector:
+        return self._rounded("trunc", a)
+
+    def _rounded(self, how: str, a: Vector) -> Vector:
+        v, name = self.vector, f"@llvm.{how}.v{self.simd_width}f32"
+        self._externals[f"declare {v} {name}({v})"] = None
+        return Vector(self.assign(f"call {v} {name}({v} {a})"))
+
+    def to_int(self, a: Vector) -> Words:
+        """Whole numbers within the range of an int32."""
+        return Words(self.assign(f"fptosi {self.vector} {a} to <{self.simd_width} x i32>"))
+
+    def scaled(self, a: Words, factor: int) -> Words:
+        return a if factor == 1 else Words(self.assign(f"mul <{self.simd_width} x i32> {a}, splat (i32 {factor})"))
+
+    def both(self, a: Mask, b: Mask) -> Mask:
+        return Mask(self.assign(f"and <{self.simd_width} x i1> {a}, {b}"))
 
     def fcmp(self, predicate: str, a: Vector, b: Vector) -> Mask:
         """`predicate` is ogt (greater, and neither is NaN), ole, ueq, ..."""
