@@ -38,10 +38,12 @@ from scripts.marked_tables import ROOT, write_table
 ROOMS = ("io", "runs", "config", "schema", "data", "studies", "report", "export")
 RESULTS, DOCUMENT = ROOT / "tests" / "mutants.json", ROOT / "docs" / "security.md"
 ERRORS = ("UserError", "Refusal", "Unwritable", "Unreadable")
-MOST_TESTS = 60  # of a guard
+MOST_TESTS = 500  # of a guard
 SECONDS = 60  # of all tests of a guard: one that runs longer is caught by its time
 MEMORY = 8_000_000_000  # bytes of address space
 KILLED, SURVIVED, UNREACHED = "killed", "survived", "unreached"
+# Tests of other names that reach a module in a process that they start.
+NEAR: dict[str, tuple[str, ...]] = {"mlphys/io/formats/image.py": ("image_decoders", "image_files", "image_folder")}
 DONE = "all passed"
 NO_FUNCTION = "no function"  # was made of this code yet: one inside of another function
 # By the place of a guard and the beginning of its text: why no test is to fail without it.
@@ -162,14 +164,33 @@ def _is_all_of_a_raise(node: ast.AST, raised: set[str]) -> bool:
     return alone and len(node.body) == 1 and isinstance(node.body[0], ast.Raise) and _is_refusal(node.body[0], raised)
 
 
+def without(guard: Guard, source: bytes) -> bytes:
+    """The source of a module without the guard; lines below keep their numbers."""
+    new, lines = guard.replacement.encode(), b"\n" * source[guard.start : guard.end].count(b"\n")
+    new = new + lines if new == b"pass" else new[:-1] + lines + b")"
+    return source[: guard.start] + new + source[guard.end :]
+
+
 def mutated(guard: Guard) -> CodeType:
     """The code of the guard's function without the guard."""
     path = ROOT / guard.path
-    source = path.read_bytes()
-    removed = source[guard.start : guard.end]
-    new, lines = guard.replacement.encode(), b"\n" * removed.count(b"\n")  # lines below keep their numbers
-    new = new + lines if new == b"pass" else new[:-1] + lines + b")"
-    return _code(compile(source[: guard.start] + new + source[guard.end :], str(path), "exec"), guard)
+    return _code(compile(without(guard, path.read_bytes()), str(path), "exec"), guard)
+
+
+@contextlib.contextmanager
+def on_disk(guard: Guard | None) -> Iterator[None]:
+    """The module without the guard for the processes that a test starts."""
+    if guard is None:
+        yield
+        return
+    path = ROOT / guard.path
+    source, known = path.read_bytes(), path.stat()
+    try:
+        path.write_bytes(without(guard, source))
+        yield
+    finally:
+        path.write_bytes(source)
+        os.utime(path, ns=(known.st_atime_ns, known.st_mtime_ns))  # what is compiled of it is valid again
 
 
 def _code(code: CodeType, guard: Guard) -> CodeType:
@@ -184,9 +205,9 @@ def _code(code: CodeType, guard: Guard) -> CodeType:
     raise LookupError(guard.function)
 
 
-def replace(guard: Guard) -> int:
+def replace(guard: Guard, new: CodeType) -> int:
     """Replace the code of every function made from the guard's; return how many there are."""
-    new, path = mutated(guard), str(ROOT / guard.path)
+    path = str(ROOT / guard.path)
     gc.unfreeze()  # get_objects leaves out what is frozen
     functions = [
         each
@@ -205,8 +226,9 @@ def replace(guard: Guard) -> int:
 class Runner:
     """The plugin of pytest that, in place of running the tests once, runs them for each guard."""
 
-    def __init__(self, wanted: Sequence[Guard], results: dict[str, Any], seconds: float):
-        self.wanted, self.results = wanted, results
+    def __init__(self, wanted: Sequence[Guard], results: dict[str, Any], seconds: float, processes: bool):
+        """With `processes` a guard is also removed where a test starts a process."""
+        self.wanted, self.results, self.processes = wanted, results, processes
         self.until = time.monotonic() + seconds
         self.passes: dict[str, bool] = {}
 
@@ -215,8 +237,8 @@ class Runner:
         for guard in self.wanted:
             if time.monotonic() > self.until:
                 break
-            tests = sorted(reached.get(f"{guard.path}:{guard.line}", []), key=lambda pair: pair[1])[:MOST_TESTS]
-            result, test = self._tried(guard, [item for item, _ in tests]) if tests else (UNREACHED, "")
+            tests = reached.get(f"{guard.path}:{guard.line}", self._near(guard, reached))
+            result, test = self._tried(guard, _chosen(guard, tests)) if tests else (UNREACHED, "")
             self.results[guard.key] = {"result": result, "test": test} if test else {"result": result}
             RESULTS.write_text(json.dumps(self.results, indent=1, sort_keys=True) + "\n")
             print(f"{result} {guard.path}:{guard.line} {guard.text.splitlines()[0][:70]}", flush=True)
@@ -248,10 +270,17 @@ class Runner:
             finally:
                 sys.settrace(None)
             if all(report.passed or report.skipped for report in reports):
+                found.setdefault(item.path.stem, []).append((item, time.monotonic() - began))
                 for path, at in lines:
                     place = f"{Path(path).relative_to(ROOT)}:{at}"
                     found.setdefault(place, []).append((item, time.monotonic() - began))
         return found
+
+    def _near(self, guard: Guard, reached: dict[str, list[tuple[Any, float]]]) -> list[tuple[Any, float]]:
+        """Tests that may reach it in a process that they start: those named after its module or its folder."""
+        path = Path(guard.path)
+        names = {f"test_{name}" for name in (path.stem, path.parent.name, *NEAR.get(guard.path, ()))}
+        return [pair for name in sorted(names) for pair in reached.get(name, [])] if self.processes else []
 
     def _tried(self, guard: Guard, items: Sequence[Any]) -> tuple[str, str]:
         """Whether a test of these fails without the guard, and which; one that fails in a fork anyway says nothing."""
@@ -269,20 +298,9 @@ class Runner:
         return self.passes[item.nodeid]
 
     def _forked(self, guard: Guard | None, items: Sequence[Any]) -> tuple[str, str]:
-        read, write = os.pipe()
-        child = os.fork()
-        if child == 0:
-            os.close(read)
-            os.setsid()
-            resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-            try:
-                with os.fdopen(write, "w", buffering=1) as told:
-                    _run_without(guard, items, told)
-            except BaseException:
-                os._exit(1)
-            os._exit(0)
-        os.close(write)
-        return self._heard(child, read)
+        new = mutated(guard) if guard else None
+        with on_disk(guard if self.processes else None):
+            return self._heard(*_child(guard, new, items, not self.processes))
 
     def _heard(self, child: int, read: int) -> tuple[str, str]:
         """What a fork has told when it has ended, or been killed since it takes too long."""
@@ -302,11 +320,43 @@ class Runner:
         return KILLED, tests[-1] if tests else ""
 
 
-def _run_without(guard: Guard | None, items: Sequence[Any], told: IO[str]) -> None:
-    """Tell each test before it runs, and at the end that all have passed, with the guard or without it."""
-    if guard and not replace(guard):
-        print(NO_FUNCTION, file=told)
-        return
+def _child(guard: Guard | None, new: CodeType | None, items: Sequence[Any], here: bool) -> tuple[int, int]:
+    """A fork that runs the tests, and the pipe in which it tells of them; `here`: a guard must be one of its own."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child:
+        os.close(write)
+        return child, read
+    os.close(read)
+    os.setsid()
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    try:
+        with os.fdopen(write, "w", buffering=1) as told:
+            if guard and new and not replace(guard, new) and here:
+                print(NO_FUNCTION, file=told)
+            else:
+                _run_all(items, told)
+    except BaseException:
+        os._exit(1)
+    os._exit(0)
+
+
+def _chosen(guard: Guard, tests: list[tuple[Any, float]]) -> list[Any]:
+    """Tests that take half of the time that a guard has: those of its module first, then the quickest."""
+
+    def late(pair: tuple[Any, float]) -> tuple[bool, float]:
+        return Path(guard.path).stem not in pair[0].path.stem, pair[1]
+
+    chosen, total = [], 0.0
+    for item, seconds in sorted(tests, key=late)[:MOST_TESTS]:
+        total += seconds
+        if total < SECONDS / 2 or not chosen:
+            chosen.append(item)
+    return chosen
+
+
+def _run_all(items: Sequence[Any], told: IO[str]) -> None:
+    """Tell each test before it runs, until one fails, and at the end that none did."""
     for item, following in zip(items, [*items[1:], None], strict=True):
         print(item.nodeid, file=told)
         if any(report.failed for report in _run(item, following)):
@@ -381,6 +431,7 @@ def main() -> None:
     ]
     import pytest
 
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # a guard that is removed on the disk stays in no compiled file
     where = arguments.tests or [str(ROOT / "tests")]
     left_out = ["configs", "soak", "property"] if arguments.slow else ["slow", "configs", "soak", "property", "hostile"]
     marked = " and ".join(f"not {marker}" for marker in left_out)
@@ -396,7 +447,9 @@ def main() -> None:
         "-m",
         marked,
     ]
-    pytest.main([*options, *where], plugins=[Runner(left[: arguments.most], results, arguments.seconds)])
+    pytest.main(
+        [*options, *where], plugins=[Runner(left[: arguments.most], results, arguments.seconds, arguments.slow)]
+    )
 
 
 if __name__ == "__main__":

@@ -117,7 +117,7 @@ def _size_of(number: int, mean: float, spread: float, names: Sequence[str]) -> s
 
 def _outliers(train: Split, names: Sequence[str]) -> Iterator[str]:
     """Features whose spread is due to a few values, such as -9999 and 1e20 for missing ones."""
-    if len(train.x.shape) != 2 or len(train) < 20:
+    if len(train.x.shape) != 2:
         return
     some = train.some(LOOKED_AT).x
     below, middle, above = np.percentile(some, (5, 50, 95), axis=0)

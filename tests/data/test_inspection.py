@@ -54,6 +54,27 @@ def test_copies_across_splits_are_counted_and_warned_of():
     assert found.warnings() == ["2 test samples are also in train: metrics on test are too good"]
 
 
+def test_of_few_targets_each_is_described_and_of_many_all_together():
+    def notes(columns: int) -> tuple[str, ...]:
+        y = np.arange(12 * columns, dtype=np.float32).reshape(12, columns)
+        train = Split(split(12).x, y)
+        none = Split(split(0).x, y[:0])
+        description = Description((6,), (), samples=12, test_samples=None, target_shape=(columns,))
+        return inspection.check(Splits(train, none, none), description).notes
+
+    assert len(notes(inspection.MOST_TARGETS)) == inspection.MOST_TARGETS
+    assert notes(inspection.MOST_TARGETS + 1) == (
+        f"targets of train: from 0 to {12 * (inspection.MOST_TARGETS + 1) - 1}",
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "shown"), [([0.2, 0.9], (0, 1)), ([-0.1, 0.9], (-0.1, 0.9)), ([0.2, 1.5], (0.2, 1.5))]
+)
+def test_pictures_of_samples_between_0_and_1_have_that_range_and_others_their_own(values, shown):
+    assert inspection._range([np.array(values)]) == pytest.approx(shown)
+
+
 def test_features_that_never_change_are_counted():
     x = split(12).x
     x[:, 2:4] = 0.5

@@ -36,6 +36,12 @@ def test_columns_are_the_arrays_of_one_number_a_row_and_the_others_are_named(eve
     assert column_files.left_out(events) == "2 arrays are no columns of one number a row, and not read: pixels, run"
 
 
+@pytest.mark.parametrize(("number", "more"), [(5, ""), (6, ", ...")])
+def test_of_many_arrays_that_are_no_columns_five_are_named(number: int, more: str, tmp_path: Path):
+    np.savez(tmp_path / "a.npz", mass=MASS, **{f"x{i}": np.zeros((3, 4)) for i in range(number)})
+    assert column_files.left_out(tmp_path / "a.npz").endswith(f" not read: x0, x1, x2, x3, x4{more}")
+
+
 def test_a_file_without_such_arrays_is_refused_with_what_reads_it(tmp_path: Path):
     np.savez(tmp_path / "a.npz", x=np.zeros((3, 4)))
     with pytest.raises(UserError) as error:

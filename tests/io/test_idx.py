@@ -56,6 +56,12 @@ WHOLE = content(np.arange(24, dtype=np.uint8).reshape(2, 3, 4))
     ("damaged", "message"),
     [
         (b"", "not an IDX file; copy it again, or write it with np.save"),
+        (b"\x00\x00\x08", "not an IDX file; copy it again, or write it with np.save"),
+        (b"\x00\x00\x08\x00" + bytes(1), "not an IDX file; copy it again, or write it with np.save"),
+        (
+            b"\x00\x00\x08\x09" + bytes([0, 0, 0, 1] * 9 + [0]),
+            "not an IDX file; copy it again, or write it with np.save",
+        ),
         (b"\x00\x00\x07\x01" + bytes(8), "not an IDX file; copy it again, or write it with np.save"),
         (WHOLE[:9], "a truncated IDX file; copy it again"),
         (

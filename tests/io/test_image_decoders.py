@@ -102,6 +102,20 @@ def test_one_process_decodes_one_image_after_the_other(tmp_path: Path):
     assert image_decoders.idle == [decoder]
 
 
+def test_no_more_processes_stay_ready_than_work_at_once(monkeypatch):
+    class Ready:
+        closed = 0
+
+        def close(self) -> None:
+            Ready.closed += 1
+
+    monkeypatch.setattr(image_decoders, "idle", [])
+    for _ in range(image_decoders.PROCESSES + 3):
+        image_decoders._keep(Ready())
+    assert len(image_decoders.idle) == image_decoders.PROCESSES
+    assert Ready.closed == 3
+
+
 def test_more_images_than_one_request_takes_keep_their_order(tmp_path: Path):
     paths = [saved(tmp_path / f"{k}.png", value=k) for k in range(100)]
     paths[50].write_bytes(b"damaged")

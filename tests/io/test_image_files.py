@@ -247,3 +247,10 @@ def test_images_are_found_in_deeper_folders_and_other_files_are_counted(tmp_path
         f"{tmp_path.name}: 3 files are no images and are not read: 2 .xcf, 1 .txt"
     )
     assert image_files.left_out(tmp_path, []) == ""
+
+
+@pytest.mark.parametrize(("types", "more"), [(image_files.NAMED, ""), (image_files.NAMED + 2, " and 2 other types")])
+def test_of_many_types_of_files_the_most_frequent_are_named(types, more, tmp_path):
+    told = image_files.left_out(tmp_path, [tmp_path / f"a.x{i}" for i in range(types)])
+    named = ", ".join(f"1 .x{i}" for i in range(image_files.NAMED))
+    assert told == f"{tmp_path.name}: {types} files are no images and are not read: {named}{more}"

@@ -74,11 +74,20 @@ def test_every_flipped_byte_is_noticed_or_harmless(path):
         assert all(np.array_equal(value, array) for value in read.values())
 
 
-def bytes_claimed(size: int) -> bytes:
-    """An npy header that announces `size` bytes."""
+def bytes_claimed(*shape: int) -> bytes:
+    """An npy header that announces bytes of this shape."""
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": (size,)})
+    np.lib.format.write_array_header_1_0(header, {"descr": "|u1", "fortran_order": False, "shape": shape})
     return header.getvalue()
+
+
+def test_two_negative_lengths_are_refused_though_their_product_is_right(path, tmp_path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.npy", bytes_claimed(-2, -3) + bytes(6))
+    assert " claims the shape (-2, -3) of uint8" in refusal(path)
+    (tmp_path / "a.npy").write_bytes(bytes_claimed(-2, -3) + bytes(6))
+    with pytest.raises(UserError, match=r"claims the shape \(-2, -3\) of uint8"):
+        npz.npy_header(tmp_path / "a.npy")
 
 
 @pytest.mark.parametrize("zip_lies_too", [False, True])

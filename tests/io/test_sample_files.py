@@ -179,6 +179,8 @@ def test_a_table_that_cannot_be_used_is_refused_with_its_place(text, message):
     [
         (np.full((1, 3, 4), 200.0), "values from 200 to 200; the network was trained on values from 0 to 1; "
          "divide them by 255"),
+        (np.full((1, 3, 4), 300.0), "values from 300 to 300; the network was trained on values from 0 to 1; "
+         "bring them to the scale of the training samples"),
         (np.full((1, 3, 4), -300.0), "values from -300 to -300; the network was trained on values from 0 to 1; "
          "bring them to the scale of the training samples"),
         (np.where(np.arange(24).reshape(2, 3, 4) == 17, np.nan, 0.5), "1 values are NaN, infinite or beyond float32, "

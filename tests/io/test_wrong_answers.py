@@ -50,6 +50,21 @@ def test_what_no_decoding_process_says_of_an_image_is_recognized(wanted: str, fa
         image_decoders._checked(facts, {"wanted": wanted, **ALWAYS})
 
 
+def test_a_longer_answer_than_any_is_refused_before_it_is_read():
+    class Boastful(image_decoders.Decoder):
+        def __init__(self) -> None:
+            self.asked: list[int] = []
+
+        def _received(self, length: int, until: float) -> bytes:
+            self.asked.append(length)
+            return (2**31).to_bytes(length, "little")
+
+    decoder = Boastful()
+    with pytest.raises(ValueError):  # noqa: PT011 - it has no text
+        decoder._next({"wanted": "header"}, confined.Limits(10, 10))
+    assert decoder.asked == [image_decoders.LENGTH]
+
+
 @pytest.mark.parametrize(
     ("shape", "dtype", "changes"),
     [

@@ -43,6 +43,7 @@ def test_what_an_evaluation_writes_is_read_as_it_is(tmp_path):
         ({"mse": 0.5}, "test has no mse_stderr"),
         ({"per_class": {"a": {"f1": float("inf")}}}, "test.per_class"),
         ({"per_class": {"a": {"f1_stderr": -1}}}, "test has a wrong f1_stderr: it is below 0"),
+        ({"per_class": {"a" * 5001: {"f1": 0.5}}}, "test.per_class"),
         ({f"m{i}": 0 for i in range(2000)}, "test"),
     ],
 )
