@@ -99,6 +99,7 @@ COMPARED = ["weights.safetensors", "metrics.json", "predictions_validation.npz"]
 BEGIN, TRAIN, WRITE, PRUNE, RESUME, END = range(6)
 DOING = ("began", "trained", "wrote", "pruned", "resumed", "was measured")
 LONGEST = 120  # seconds to wait for an activity
+POLL = 1e-4  # seconds between two looks at it, shorter than a write
 MOMENT = 0.4  # seconds of a resume, about
 
 
@@ -152,6 +153,7 @@ class Training:
             if time.monotonic() > until:
                 self.process.kill()
                 raise SystemExit(f"soak: a training has not {DOING[doing[0]]} in {LONGEST} seconds")
+            time.sleep(POLL)
         return False
 
     def finish(self) -> None:
