@@ -52,6 +52,7 @@ REASONS = {
     "mlphys/schema/document.py:_message_in_python: len(text) > LARGEST_FILE": "speed: PyYAML's parser takes seconds",
     "mlphys/schema/messages.py:problems_of: len(refusals) < MOST_SHOWN": "speed: texts of errors that are not shown",
     "mlphys/data/inspection.py:_curves: len(sample) <= 20": "looks: a curve of few values has a marker at each",
+    "mlphys/io/keras_file.py:_opened: raise _too_large": "speed: the bytes are counted again while they are unpacked",
 }
 
 
