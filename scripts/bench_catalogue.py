@@ -62,7 +62,6 @@ class Measured:
     rate: float
     machine: str
     turns: dict[str, list[list[float]]]
-    start: dict[str, float]
     drawn: bool = False
 
     def seconds(self, peer: str) -> float:
@@ -253,7 +252,6 @@ def measured(name: str, turns: int, rate: float, folder: Path) -> Measured:
     available = len(config.dataset().train)
     samples = samples_of_an_epoch(of_phases, available, rate)
     groups = distinct(of_phases)
-    begun: dict[str, float] = {}
     sizes: list[int] = []
     seconds: dict[str, list[list[float]]] = {peer: [] for peer in timing.PEERS}
     with ExitStack() as stack:
@@ -268,9 +266,8 @@ def measured(name: str, turns: int, rate: float, folder: Path) -> Measured:
                 if peer == "mlphys":
                     trained = int(process.ready.split()[1])  # of a class, or of those with a label
                     sizes.append(len(group) * timing.operations(of_phases[group[0]].rows or ()) * trained)
-            begun[peer] = sum(count * process.start for count, process in processes)
             epochs[peer] = _epoch_of(processes)
-            begun[peer] += epochs[peer]()
+            epochs[peer]()  # compiles
         for _ in range(turns):
             for peer, epoch in epochs.items():
                 seconds[peer].append(quantiles(timing.turn(epoch, TURN)))
@@ -284,7 +281,6 @@ def measured(name: str, turns: int, rate: float, folder: Path) -> Measured:
         rate=rate,
         machine=timing.machine_line(rate),
         turns=seconds,
-        start=begun,
         drawn=any(draws(_block(name, block)) for block in ("data", "model", "training")),
     )
 
@@ -320,12 +316,12 @@ HEAD = [
 ]  # fmt: skip
 
 
-SAME = "Configs that train the same samples in every epoch, as Keras does:"
+SAME = "## The same samples in every epoch\n\nAs Keras trains them."
 DRAWN = (
-    "Configs of which every epoch has samples, distortions or noise of its own. Drawing them is in the time of mlphys; "
-    "Keras trains the samples of the first epoch again and again. Seconds are medians, since a thread draws ahead:"
+    "## New samples in every epoch\n\nSamples, distortions or noise of its own. Drawing them is in the time of mlphys; "
+    "Keras trains the samples of the first epoch again and again. Seconds are medians, since a thread draws ahead."
 )
-FIXED = "Configs of which a phase trains some of the layers, and the others are fixed:"
+FIXED = "## Some layers fixed\n\nA phase trains some of the layers, the others stay as they are."
 
 
 def table(results: Mapping[str, Measured]) -> str:

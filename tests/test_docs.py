@@ -277,8 +277,7 @@ def test_the_page_of_the_catalogue_has_ratios_by_turn_and_their_means_new_sample
             "Keras, tuned": [[0.5]] * 5,
         }
         return bench_catalogue.Measured(
-            "32", 1000, 1, ["steps by machine code"], fixed, 0.05, 1e11, "2 cores of X, VNNI, 100 GFLOP/s", turns, {},
-            drawn,
+            "32", 1000, 1, ["steps by machine code"], fixed, 0.05, 1e11, "2 cores of X, VNNI, 100 GFLOP/s", turns, drawn
         )  # fmt: skip
 
     nets = {"b": found(0.25), "a": found(0.0625), "frozen": found(0.5, fixed=True), "noisy": found(0.5, drawn=True)}
