@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mlphys.errors import NotApplicable
+from mlphys.runs.run import Run
+from mlphys.runs.writer import RunWriter
 from mlphys.schema.samples import Split
 from mlphys.studies import comparison_pictures, conduct, pictures
 from mlphys.studies.candidates import candidates
@@ -69,6 +73,71 @@ def test_lines_are_called_by_the_names_of_values_and_whole_numbers_are_written_o
     monkeypatch.setattr(pictures, "MOST_CURVES", 1)
     with pytest.raises(NotApplicable, match="2 lines are more than 1 colours tell apart"):
         list(pictures.against_parameter("small/1", study.read()))
+
+
+def test_two_keys_that_vary_are_a_heat_map_of_the_means(tmp_path):
+    labels = {"1": 1, "2": 2}
+    known = content(4, grid={"training.epochs": labels, "training.batch_size": labels}).model_dump()
+    for record, (a, b) in zip(known["members"], [(a, b) for a in labels for b in labels], strict=True):
+        record["labels"] = {"training.epochs": a, "training.batch_size": b}
+        record["overrides"] |= {"training.epochs": labels[a], "training.batch_size": labels[b]}
+    study = Study(tmp_path)
+    study.write(StudyFile.model_validate(known))
+    conduct.conduct(study, Listed([1, 2, 3, 4]), InThisProcess(measured), Counts())
+    (picture,) = pictures.heat_map("small/1", study.read())
+    rows = zip(*(picture.table[key] for key in ("training.epochs", "training.batch_size", "accuracy")), strict=True)
+    assert {(a, b): accuracy for a, b, accuracy in rows} == {("1", "1"): 1, ("1", "2"): 2, ("2", "1"): 3, ("2", "2"): 4}
+
+
+@pytest.fixture
+def compared(tmp_path, monkeypatch):
+    """Two classifiers, one wrong on sample 3, the other on 5 and 6, and what each recorded in two epochs."""
+    monkeypatch.chdir(tmp_path)
+    numbers = np.arange(SAMPLES)
+    paths = [classifier(numbers != 3), classifier((numbers != 5) & (numbers != 6))]
+    for path, losses in zip(paths, ([1.0, 0.5], [2.0, 1.0, 0.1]), strict=True):
+        writer = RunWriter(path)
+        for epoch, loss in enumerate(losses, 1):
+            writer.row({"phase": "train", "epoch": epoch, "seconds": 0.1, "loss": loss})
+    return compare(candidates([str(path) for path in paths]))
+
+
+def test_learning_curves_of_what_is_compared_are_laid_over_each_other(compared):
+    (picture,) = comparison_pictures.learning_curves(compared.candidates)
+    assert picture.table["quantity"] == ["loss"] * 5
+    assert picture.table["epoch"] == [1, 2, 1, 2, 3]
+    assert picture.table["mean"] == [1, 0.5, 2, 1, 0.1]
+    assert picture.table["stdev"] == [0] * 5
+    (axes,) = picture.figure.axes
+    assert [line.get_ydata().tolist() for line in axes.lines] == [[1, 0.5], [2, 1, 0.1]]
+
+
+def test_curves_of_studies_are_means_over_seeds_as_far_as_all_of_them_go(compared):
+    together = replace(compared.candidates[0], runs=[each.runs[0] for each in compared.candidates])
+    (picture,) = comparison_pictures.learning_curves([together])
+    assert picture.table["mean"] == [1.5, 0.75]
+    assert picture.table["stdev"] == pytest.approx([0.5**0.5, 0.125**0.5])
+
+
+def test_more_curves_than_colours_and_curves_of_nothing_in_common_are_not_drawn(compared, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(comparison_pictures.theme, "LINES", ("C0",))
+        with pytest.raises(NotApplicable, match="2 curves are more than 1 colours tell apart"):
+            list(comparison_pictures.learning_curves(compared.candidates))
+    none = [replace(each, runs=[Run(classifier(np.ones(SAMPLES, bool)))]) for each in compared.candidates]
+    with pytest.raises(NotApplicable, match="recorded no common quantity"):
+        list(comparison_pictures.learning_curves(none))
+
+
+def test_samples_that_one_net_alone_has_right_are_shown_with_what_the_other_takes_them_for(compared, monkeypatch):
+    samples = Run(compared.pairs[0].first.runs[0].path).loaded.dataset()
+    labels = compared.pairs[0].first.runs[0].predictions("test")["labels"]
+    monkeypatch.setattr(Run, "dataset", lambda run: replace(samples, test=replace(samples.test, y=labels)))
+    (picture,) = comparison_pictures.disagreements(compared)
+    first, second = (pair.name for pair in (compared.pairs[0].first, compared.pairs[0].second))
+    assert list(zip(*picture.table.values(), strict=True)) == [
+        (first, 5, "5", "6"), (first, 6, "6", "7"), (second, 3, "3", "4")
+    ]  # fmt: skip
 
 
 def test_samples_that_are_not_those_of_the_run_are_not_drawn(tmp_path, monkeypatch):
