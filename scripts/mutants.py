@@ -39,7 +39,8 @@ ROOMS = ("io", "runs", "config", "schema", "data", "studies", "report", "export"
 RESULTS, DOCUMENT = ROOT / "tests" / "mutants.json", ROOT / "docs" / "security.md"
 ERRORS = ("UserError", "Refusal", "Unwritable", "Unreadable")
 MOST_TESTS = 500  # of a guard
-SECONDS = 60  # of all tests of a guard: one that runs longer is caught by its time
+SECONDS = 60  # of the processor, for all tests of a guard: one that takes more is caught by its time
+LONGEST = 5 * SECONDS  # until one that does nothing is given up
 MEMORY = 8_000_000_000  # bytes of address space
 KILLED, SURVIVED, UNREACHED = "killed", "survived", "unreached"
 # Tests of other names that reach a module in a process that they start.
@@ -304,17 +305,17 @@ class Runner:
             return self._heard(*_child(guard, new, items, not self.processes))
 
     def _heard(self, child: int, read: int) -> tuple[str, str]:
-        """What a fork has told when it has ended, or been killed since it takes too long."""
-        until = time.monotonic() + SECONDS
+        """What a fork has told when it has ended; of one that waits for what never comes, that it says nothing."""
+        until = time.monotonic() + LONGEST
         while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < until:
             time.sleep(0.01)
         with contextlib.suppress(ProcessLookupError):  # also what it has started
             os.killpg(child, signal.SIGKILL)
-        if ended == (0, 0):
-            ended = os.waitpid(child, 0)
+        if waits := ended == (0, 0):
+            os.waitpid(child, 0)
         with os.fdopen(read) as file:
             tests = file.read().splitlines()
-        if tests == [NO_FUNCTION]:
+        if waits or tests == [NO_FUNCTION]:
             return UNREACHED, ""
         if tests[-1:] == [DONE] and ended[1] == 0:
             return SURVIVED, ""
@@ -331,6 +332,7 @@ def _child(guard: Guard | None, new: CodeType | None, items: Sequence[Any], here
     os.close(read)
     os.setsid()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     try:
         with os.fdopen(write, "w", buffering=1) as told:
             if guard and new and not replace(guard, new) and here:
