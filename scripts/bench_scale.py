@@ -1,11 +1,13 @@
 """Time epochs against the number of samples, the width of a net and the batch, beside Keras's `fit`.
 
-python -m scripts.bench_scale              all points; the curves and a table in docs/performance.md
-python -m scripts.bench_scale --quick      a few small points, to stdout
+python -m scripts.bench_scale                  all points; the curves and a table in docs/performance.md
+python -m scripts.bench_scale --axes width     those along one axis again
+python -m scripts.bench_scale --quick          a few small points, to stdout
 
 A dense classifier of ten classes is trained on made-up samples in memory. At each point the peers train in turns, each
-in a process of its own, so that other load affects all of them: what counts is the ratio of a turn. The first epoch
-includes compilation and is left out. A point whose samples would need more than a third of the memory is left out.
+in a process of its own; the seconds are those of the fastest epoch, since other work on the machine only makes epochs
+slower. The first epoch includes compilation and is left out. A point whose samples would need more than a third of the
+memory is left out. The seconds of all turns are in docs/scale.json.
 """
 
 from __future__ import annotations
@@ -14,7 +16,6 @@ import argparse
 import json
 import math
 import os
-import statistics
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
@@ -25,10 +26,12 @@ from typing import Any
 import numpy as np
 
 from scripts import marked_tables, timing
+from scripts.readable_json import readable
 from scripts.timing import Process
 
 DOCUMENT = marked_tables.ROOT / "docs" / "performance.md"
 PICTURE = marked_tables.ROOT / "docs" / "images" / "scale.png"
+VALUES = marked_tables.ROOT / "docs" / "scale.json"
 TURNS, TURN = 5, 1.0  # of each peer at a point, and the seconds that one takes at least
 ENOUGH, FEWEST = 120.0, 2  # seconds at a point, after which so many turns do
 CLASSES = 10
@@ -129,7 +132,7 @@ def worker(peer: str, point: Point) -> None:
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of an epoch by peer, turn by turn."""
+    """Seconds of the fastest epoch by peer, turn by turn."""
 
     axis: str
     point: Point
@@ -140,12 +143,11 @@ class Measured:
         return int(getattr(self.point, self.axis))
 
     def seconds(self, peer: str) -> float:
-        return statistics.median(self.turns[peer])
+        return min(self.turns[peer])
 
     def ratio(self, peer: str) -> float:
-        """How many times faster than a peer, the median over the turns."""
-        pairs = zip(self.turns[peer], self.turns["mlphys"], strict=True)
-        return statistics.median(theirs / ours for theirs, ours in pairs)
+        """How many times faster than a peer."""
+        return self.seconds(peer) / self.seconds("mlphys")
 
 
 def measured(axis: str, point: Point, turns: int) -> Measured:
@@ -162,7 +164,7 @@ def measured(axis: str, point: Point, turns: int) -> Measured:
             if number >= FEWEST and time.monotonic() - began > ENOUGH:
                 break
             for peer, process in processes.items():
-                took[peer].append(statistics.median(timing.turn(process.epoch, TURN)))
+                took[peer].append(min(timing.turn(process.epoch, TURN)))
     finally:
         for process in processes.values():
             process.end()
@@ -209,9 +211,26 @@ def all_measured(axes: dict[str, list[Point]], turns: int) -> Iterator[Measured]
                 yield found
 
 
+def known() -> list[Measured]:
+    """What was measured before."""
+    found = json.loads(VALUES.read_text()) if VALUES.exists() else []
+    return [Measured(each["axis"], Point(**each["point"]), each["turns"]) for each in found]
+
+
+def write(points: Sequence[Measured]) -> None:
+    VALUES.write_text(readable([asdict(found) for found in points]))
+    draw(points, PICTURE)
+    table = "\n".join(
+        [HEAD, *map(row, points), "", f"Measured on {timing.machine_line(timing.rate_of_the_machine())}."]
+    )
+    picture = f"![Seconds an epoch against samples, width and batch]({PICTURE.relative_to(DOCUMENT.parent)})"
+    marked_tables.write_table(DOCUMENT, "bench_scale", f"{picture}\n\n{table}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a few small points, to stdout")
+    parser.add_argument("--axes", nargs="+", choices=AXES, default=list(AXES), help="those to measure; default all")
     parser.add_argument("--worker", nargs=2, metavar=("PEER", "POINT"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.worker:
@@ -222,13 +241,11 @@ def main() -> None:
     if arguments.quick:
         list(all_measured(QUICK, turns=1))
         return
-    points = list(all_measured(AXES, TURNS))
-    draw(points, PICTURE)
-    table = "\n".join(
-        [HEAD, *map(row, points), "", f"Measured on {timing.machine_line(timing.rate_of_the_machine())}."]
-    )
-    picture = f"![Seconds an epoch against samples, width and batch]({PICTURE.relative_to(DOCUMENT.parent)})"
-    marked_tables.write_table(DOCUMENT, "bench_scale", f"{picture}\n\n{table}")
+    before = known()
+    for axis in arguments.axes:
+        points = list(all_measured({axis: AXES[axis]}, TURNS))
+        before = [found for found in before if found.axis != axis] + points
+        write(sorted(before, key=lambda found: list(AXES).index(found.axis)))
 
 
 if __name__ == "__main__":

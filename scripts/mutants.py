@@ -40,7 +40,7 @@ RESULTS, DOCUMENT = ROOT / "tests" / "mutants.json", ROOT / "docs" / "security.m
 ERRORS = ("UserError", "Refusal", "Unwritable", "Unreadable")
 MOST_TESTS = 500  # of a guard
 SECONDS = 60  # of the processor, for all tests of a guard: one that takes more is caught by its time
-LONGEST = 5 * SECONDS  # until one that does nothing is given up
+WAITING = 16  # seconds that a fork may do nothing
 MEMORY = 8_000_000_000  # bytes of address space
 KILLED, SURVIVED, UNREACHED = "killed", "survived", "unreached"
 # Tests of other names that reach a module in a process that they start.
@@ -285,16 +285,21 @@ class Runner:
         return [pair for name in sorted(names) for pair in reached.get(name, [])] if self.processes else []
 
     def _tried(self, guard: Guard, items: Sequence[Any]) -> tuple[str, str]:
-        """Whether a test of these fails without the guard, and which; one that fails in a fork anyway says nothing."""
-        while items:
-            result, failed = self._forked(guard, items)
-            if not (fragile := [item for item in items if item.nodeid == failed and not self._passes(item)]):
-                return result, failed
-            items = [item for item in items if item not in fragile]
+        """Whether a test of these fails without the guard, and which.
+
+        One that fails or waits in a fork with all guards too, as a test may that needs threads of TensorFlow, says
+        nothing.
+        """
+        while items := [item for item in items if self.passes.get(item.nodeid, True)]:
+            result, last = self._forked(guard, items)
+            failed = next((item for item in items if item.nodeid == last), None)
+            if result == SURVIVED or failed is None or (result == KILLED and self._passes(failed)):
+                return result, last
+            self.passes[last] = False
         return UNREACHED, ""
 
     def _passes(self, item: Any) -> bool:
-        """Whether a test passes in a fork with all guards, as one with threads of the parent may not."""
+        """Whether a test passes in a fork with all guards."""
         if item.nodeid not in self.passes:
             self.passes[item.nodeid] = self._forked(None, [item]) == (SURVIVED, "")
         return self.passes[item.nodeid]
@@ -305,21 +310,35 @@ class Runner:
             return self._heard(*_child(guard, new, items, not self.processes))
 
     def _heard(self, child: int, read: int) -> tuple[str, str]:
-        """What a fork has told when it has ended; of one that waits for what never comes, that it says nothing."""
-        until = time.monotonic() + LONGEST
-        while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < until:
+        """What a fork has told when it has ended, or when it and what it has started only wait."""
+        ended, used, since = (0, 0), -1, time.monotonic()
+        while ended == (0, 0) and time.monotonic() - since < WAITING:
             time.sleep(0.01)
+            ended = os.waitpid(child, os.WNOHANG)
+            if time.monotonic() - since > WAITING / 2 and (now := _ticks_of_session(child)) != used:
+                used, since = now, time.monotonic()
         with contextlib.suppress(ProcessLookupError):  # also what it has started
             os.killpg(child, signal.SIGKILL)
         if waits := ended == (0, 0):
             os.waitpid(child, 0)
         with os.fdopen(read) as file:
             tests = file.read().splitlines()
-        if waits or tests == [NO_FUNCTION]:
+        if tests == [NO_FUNCTION]:
             return UNREACHED, ""
         if tests[-1:] == [DONE] and ended[1] == 0:
             return SURVIVED, ""
-        return KILLED, tests[-1] if tests else ""
+        return UNREACHED if waits else KILLED, tests[-1] if tests else ""
+
+
+def _ticks_of_session(leader: int) -> int:
+    """Clock ticks of the processor that the processes of a session have used."""
+    ticks = 0
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = path.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == leader:
+                ticks += int(fields[11]) + int(fields[12])
+    return ticks
 
 
 def _child(guard: Guard | None, new: CodeType | None, items: Sequence[Any], here: bool) -> tuple[int, int]:
