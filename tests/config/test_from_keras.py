@@ -227,7 +227,99 @@ TWICE = functional(
 )  # fmt: skip
 MY_ACTIVATION = {"module": "builtins", "class_name": "function", "config": "mine", "registered_name": "function"}
 FLOAT16 = {"module": "keras", "class_name": "DTypePolicy", "config": {"name": "mixed_float16"}, "registered_name": None}
+CROSSED = functional(
+    input_of(4), dense(4, "a"), dense(4, "b"), calls={"a": call("inputlayer"), "b": call("a")}, ends=[["a", 0, 0]]
+)  # fmt: skip
+FORKED = functional(
+    input_of(4), dense(4, "a"), dense(4, "b"), calls={"a": call("inputlayer"), "b": call("inputlayer")},
+    ends=[["a", 0, 0]],
+)  # fmt: skip
+MASKED = functional(input_of(4), dense(4, "a"), calls={"a": call("inputlayer", mask=[1])}, ends=[["a", 0, 0]])
+UNKNOWN_INPUT = sequential(dense(3))
+UNKNOWN_INPUT["config"]["layers"] = UNKNOWN_INPUT["config"]["layers"][1:]
+LOGITS = inner("losses", "CategoricalCrossentropy", from_logits=True)
+
+
+def normalization(**arguments: object) -> dict:
+    return layer("Normalization", **({"axis": [-1], "invert": False, "mean": None, "variance": None} | arguments))
+
+
 REFUSED = {
+    "a length of the input that is nowhere": (
+        UNKNOWN_INPUT,
+        "net.json: the shape of its input is not in it; add keras.Input(shape) as the first layer, and save it again",
+    ),
+    "an input of whole numbers": (
+        {
+            **sequential(),
+            "config": {
+                "name": "net",
+                "layers": [
+                    layer("InputLayer", batch_shape=[None, 4], dtype="int64"),
+                    dense(3),
+                ],
+            },
+        },
+        "net.json: InputLayer (inputlayer): takes int64; only float32 is read",
+    ),
+    "weights of losses": (
+        sequential(SOFTMAX, optimizer="sgd", loss="mse", loss_weights=[0.5]),
+        "net.json: compile: loss_weights: a config has no such thing; leave it out, and save again",
+    ),
+    "logits of what is not Dense": (
+        sequential(CONV, layer("Flatten"), optimizer="sgd", loss=LOGITS),
+        "net.json: Flatten (flatten): the loss has from_logits=True, which is read only behind a linear Dense layer",
+    ),
+    "no list of layers": (
+        {**sequential(), "config": {"name": "net", "layers": []}},
+        "net.json: has no layers",
+    ),
+    "arguments that are a list": (
+        sequential({**dense(3), "config": [1, 2]}),
+        "net.json: Dense: its config is no object of arguments; write the file again with model.save",
+    ),
+    "a layer that is no model": (
+        dense(3),
+        "net.json: Dense (dense): is no Sequential or Functional model; only these are read",
+    ),
+    "two ends": (
+        FORKED,
+        "net.json: Functional (net): has several inputs, or branches; only a chain of layers is read",
+    ),
+    "an output in the middle": (
+        CROSSED,
+        "net.json: Functional (net): its output is not the end of one chain of all layers; only a chain is read",
+    ),
+    "a mask": (MASKED, "net.json: Functional (net): its layer a is called with {'mask': [1]}; only an input is read"),
+    "an axis beyond the sample": (
+        sequential(normalization(axis=[7]), SOFTMAX, shape=(3,)),
+        "net.json: Normalization (normalization): axis: [7]: expected axes of a sample",
+    ),
+    "a Normalization the other way round": (
+        sequential(normalization(invert=True), SOFTMAX, shape=(3,)),
+        "net.json: Normalization (normalization): invert=True belongs at the end of a net, not before it",
+    ),
+    "moments of another size": (
+        sequential(normalization(mean=[0.0, 0.0], variance=[1.0, 1.0]), SOFTMAX, shape=(3,)),
+        "net.json: Normalization (normalization): its mean and variance do not have the shape (3,)",
+    ),
+    "moments that are words": (
+        sequential(normalization(mean="zero", variance=[1.0]), SOFTMAX, shape=(3,)),
+        "net.json: Normalization (normalization): mean: expected numbers; received zero",
+    ),
+    "moments that are not finite": (
+        sequential(normalization(mean=[float("inf")], variance=[1.0]), SOFTMAX, shape=(3,)),
+        "net.json: Normalization (normalization): mean: holds values that are not finite",
+    ),
+    "an argument that is another class": (
+        sequential(dense(3, kernel_initializer=inner("layers", "LSTM", units=3))),
+        "net.json: Dense (dense): kernel_initializer: LSTM: nothing that the config language has",
+    ),
+    "a scale of zero": (
+        sequential(layer("Rescaling", scale=0.0, offset=0.0), SOFTMAX),
+        "net.json: Rescaling (rescaling): x scale + offset is read for one scale above 0 and the offset 0; use "
+        "Normalization, or scale the data itself",
+    ),
     "Lambda": (
         sequential(layer("Lambda", name="mine", function={"class_name": "__lambda__", "config": {"code": "4wEAAA"}})),
         "net.json: Lambda (mine): is code, which is not read; write what it does with layers of Keras",

@@ -11,6 +11,7 @@ import pytest
 
 from mlphys import machine
 from mlphys.errors import UserError
+from mlphys.io import atomic
 from mlphys.io.run_folder import RunFolder
 from mlphys.runs import page_samples, snapshots
 from mlphys.runs.run import MOST_SHOWN, Run, find, finished, newest_unfinished
@@ -168,6 +169,29 @@ def test_a_run_is_found_by_its_path_or_name_and_without_one_the_newest_that_is_f
         find(None)
     with pytest.raises(UserError, match=r"is not finished \(interrupted, .*`mlphys resume .*` continues it"):
         finished(Run(run.path))
+
+
+def test_a_run_that_is_being_trained_is_not_measured(run: Run):
+    RunWriter(run.path).status("running")
+    with atomic.locked(run.path, "run"), pytest.raises(UserError, match=r"is being trained now \(.* epochs so far\)"):
+        finished(Run(run.path))
+
+
+def test_data_that_are_found_by_their_name_take_no_path_and_missing_files_are_named(run: Run):
+    with pytest.raises(UserError, match=r"--data: digits is located by its name; leave --data out"):
+        run.dataset("somewhere.npz")
+    np.savez("own.npz", x=np.random.default_rng(0).random((40, 3)), y=np.arange(40) % 2)
+    Path("own.yaml").write_text(
+        "name: own\ndata: {name: array, path: own.npz, train: 20, validation: 10, test: 10}\n"
+        "model: {kind: classifier, layers: [{Dense: {units: 2, activation: softmax}}]}\n"
+    )
+    path = fake_run.write(Path("own.yaml"))
+    facts = json.loads((path / "data.json").read_text())
+    facts["files"] = [{"path": "own.npz", "size": 1, "sha256": "0" * 64}]
+    (path / "data.json").write_text(json.dumps(facts))
+    Path("own.npz").unlink()
+    with pytest.raises(UserError, match=r"own.npz: no such file"):
+        Run(path).dataset()
 
 
 def test_of_a_study_a_member_is_to_be_named(run: Run):
