@@ -453,6 +453,7 @@ def main() -> None:
     ]
     import pytest
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # a guard that is removed on the disk is put back
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"  # a guard that is removed on the disk stays in no compiled file
     where = arguments.tests or [str(ROOT / "tests")]
     left_out = ["configs", "soak", "property"] if arguments.slow else ["slow", "configs", "soak", "property", "hostile"]
