@@ -198,6 +198,13 @@ def test_a_functional_chain_is_read_in_the_order_of_its_calls_and_splits_where_t
     assert written(older) == text
 
 
+def test_the_activation_of_a_code_in_a_layer_of_its_own_is_the_encoders():
+    text = written(sequential(dense(2, "code"), layer("ReLU"), dense(6, "last"), shape=(6,)))
+    encoder, _, decoder = text.partition("decoder:")
+    assert "ReLU" in encoder
+    assert "ReLU" not in decoder
+
+
 def test_models_in_a_model_are_encoder_and_decoder():
     parts = [sequential(dense(5), dense(2, "code"), shape=(6,)), sequential(dense(3), dense(6), shape=(2,))]
     text = written(sequential(*parts, shape=(6,)))
