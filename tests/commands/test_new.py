@@ -144,6 +144,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path):
         (["--data", "table.csv", "--target", "lable"], "table.csv: no column lable; did you mean label?"),
         (["--data", "table.xlsx"], "table.xlsx: is a spreadsheet; save it as CSV"),
         (["--data", "one.csv"], "one.csv: no column is left for features: label is the target"),
+        (["--data", "nameless.csv"], "nameless.csv: column 2 has no name; name it in the file's first line"),
         (["--data", "empty"], "empty: has no images, and no npy files; name a folder that has, or a file"),
         (["--data", "x.npz", "--task", "classify"], "--task classify: the data have no classes; --target names"),
         (["--data", "x.npz", "--task", "regress"], "--task regress: the data have no numbers as targets"),
@@ -154,6 +155,7 @@ def test_an_existing_file_is_never_overwritten(tmp_path: Path):
 def test_what_cannot_be_done_is_said_and_nothing_is_written(options: list[str], wrong: str, tmp_path: Path):
     (tmp_path / "table.csv").write_text("a,label\n1,2\n2,3\n")
     (tmp_path / "one.csv").write_text("label\n1\n2\n")
+    (tmp_path / "nameless.csv").write_text("a,,label\n1,5,2\n2,6,3\n3,7,2\n")
     (tmp_path / "table.xlsx").write_bytes(b"PK")
     (tmp_path / "empty").mkdir()
     np.savez(tmp_path / "x.npz", x=np.random.default_rng(0).normal(size=(50, 4)))

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlphys.errors import UserError
-from mlphys.io.run_files import LONGEST_NAME, RunFiles, require_readable
+from mlphys.io.run_files import LONGEST_NAME, RunFiles, _is_text, require_readable
 from mlphys.io.run_folder import RunFolder
 from mlphys.schema.document import dump
 
@@ -102,6 +102,12 @@ def test_what_could_not_be_read_is_refused_before_training(config, classes, why)
         data["files"] = data["files"] * 20_000
     with pytest.raises(UserError, match=why):
         require_readable(dump(config), data)
+
+
+def test_a_longer_name_than_a_run_can_have_is_refused():
+    _is_text("a" * LONGEST_NAME)
+    with pytest.raises(ValueError, match="is longer than 5000 characters"):
+        _is_text("a" * (LONGEST_NAME + 1))
 
 
 @pytest.mark.parametrize(

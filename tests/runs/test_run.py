@@ -15,7 +15,7 @@ from mlphys.io import atomic
 from mlphys.io.run_folder import RunFolder
 from mlphys.runs import page_samples, snapshots
 from mlphys.runs.run import MOST_SHOWN, Run, find, finished, newest_unfinished
-from mlphys.runs.writer import RunWriter
+from mlphys.runs.writer import RunWriter, create
 from tests.helpers import fake_run
 
 CONFIG = """
@@ -157,6 +157,20 @@ def test_snapshots_are_named_after_epochs_and_no_more_than_a_page_can_use(tmp_pa
     assert f"damaged: there are {snapshots.MOST_SNAPSHOTS + 4} files of snapshots" in refusal(["000001"])
 
 
+@pytest.mark.parametrize(
+    ("content", "remedy"), [("config.yaml", "or resume it with `mlphys resume out`"), ("mine.txt", "or remove it")]
+)
+def test_a_folder_that_holds_something_is_not_overwritten_by_a_run(content: str, remedy: str, run: Run):
+    Path("out").mkdir()
+    (Path("out") / content).write_text("mine")
+    with pytest.raises(
+        UserError, match="out: exists and is not empty; a run is never overwritten: name another --out"
+    ) as error:
+        create("small", Path("out"))
+    assert str(error.value).endswith(remedy)
+    assert (Path("out") / content).read_text() == "mine"
+
+
 def test_a_run_is_found_by_its_path_or_name_and_without_one_the_newest_that_is_finished(run: Run):
     assert find("small").path == find(str(run.path)).path == find(None).path == run.path
     with pytest.raises(UserError, match=r"no such run, neither as a folder nor under runs/; .*; did you mean small\?"):
@@ -190,7 +204,7 @@ def test_data_that_are_found_by_their_name_take_no_path_and_missing_files_are_na
     facts["files"] = [{"path": "own.npz", "size": 1, "sha256": "0" * 64}]
     (path / "data.json").write_text(json.dumps(facts))
     Path("own.npz").unlink()
-    with pytest.raises(UserError, match=r"own.npz: no such file"):
+    with pytest.raises(UserError, match=r"own.npz: no such file any more; give its new path"):
         Run(path).dataset()
 
 

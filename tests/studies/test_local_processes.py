@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mlphys.studies import local_processes
 from mlphys.studies.executor import Ended, Event, Order, Train
 from mlphys.studies.local_processes import LocalProcesses
 from tests.helpers import made_up_members
@@ -72,6 +74,36 @@ def test_a_script_that_trains_a_study_is_not_run_again_by_its_processes(tmp_path
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True, env=environment)
     assert done.stdout == "begins\n1\n"
+
+
+@pytest.mark.parametrize(
+    ("trained", "growth", "ends"),
+    [
+        (local_processes.FEWEST, local_processes.GROWTH * 1.01, True),
+        (local_processes.FEWEST, local_processes.GROWTH * 0.99, False),
+        (local_processes.FEWEST - 1, local_processes.GROWTH * 1.01, False),
+    ],
+)
+def test_a_process_that_has_grown_is_replaced_after_some_members(trained, growth, ends, monkeypatch):
+    worker = SimpleNamespace(process=SimpleNamespace(pid=1), trained=trained - 1, memory=1_000_000)
+    monkeypatch.setattr(local_processes, "_resident", lambda process: growth * 1_000_000)
+    lost: list[object] = []
+    monkeypatch.setattr(LocalProcesses, "_lost", lambda self, worker: lost.append(worker))
+    LocalProcesses(made_up_members.measured, 1)._replaced_if_grown(worker)
+    assert lost == [worker] * ends
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        (3, "its process ended with code 3"),
+        (0, "its process ended with code 0"),
+        (-15, "its process was ended by SIGTERM"),
+        (-9, "its process was ended by SIGKILL, as the system does when memory runs out; use fewer --workers"),
+    ],
+)
+def test_why_a_process_ended_is_told_by_its_code(code, told):
+    assert local_processes._death(SimpleNamespace(exitcode=code)) == told
 
 
 def test_leaving_ends_processes_that_train():
