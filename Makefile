@@ -71,7 +71,7 @@ soak: $(DEV) ## kill trainings at random instants, resume them, compare every by
 fuzz: $(DEV) ## open changed files, configs and requests, by the thousand, where atheris is installed; SECONDS=600
 	$(BIN)/python -m scripts.fuzz --seconds $(SECONDS)
 
-mutants: $(DEV) ## remove each guard against bad input, run the tests that reach it; hours, goes on where it ended
+mutants: $(DEV) ## remove each guard against bad input, run the tests that reach it; an hour, goes on where it ended
 	$(BIN)/python -m scripts.mutants
 
 bench: $(RUNTIME) ## time epochs beside Keras, scikit-learn and, where they are installed, PyTorch and JAX

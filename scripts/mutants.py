@@ -1,14 +1,16 @@
 """Remove each guard in turn and run the tests that reach it: a guard that no test misses is a survivor.
 
-make mutants                                    # goes on where it ended; hours
-python -m scripts.mutants --rooms io --most 50  # some
-python -m scripts.mutants --survivors           # list them
-python -m scripts.mutants --write               # the counts into docs/security.md
+make mutants                                                # goes on where it ended; an hour
+python -m scripts.mutants --rooms io --most 50              # some
+python -m scripts.mutants --slow --again tests/io           # what is left, also in processes that these tests start
+python -m scripts.mutants --survivors                       # list them
+python -m scripts.mutants --write                           # the counts into docs/security.md
 
 A guard is a `raise` of UserError, Refusal or what a function makes of them, or a comparison with a bound: a number or
 a constant in capitals. Tests are collected and run once in this process, which notes the guards that each reaches.
-Then for each guard a fork of it replaces the code of the one function and runs those tests, the quickest first, until
-one fails. Results are kept in tests/mutants.json; a guard that has changed is tried again.
+Then for each guard a fork of it replaces the code of the one function and runs those tests, those of its module first,
+then the quickest, until one fails that passes in a fork with all guards. Results are kept in tests/mutants.json; a
+guard that has changed is tried again.
 """
 
 from __future__ import annotations

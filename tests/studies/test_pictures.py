@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,16 +56,21 @@ def test_numbers_are_joined_by_a_line_and_named_values_are_not_whose_long_names_
         assert {label.get_rotation() for label in axes.get_xticklabels()} == {angle}
 
 
-def test_lines_are_called_by_the_names_of_values_and_whole_numbers_are_written_out(tmp_path, monkeypatch):
-    start, labels = {"from scratch": 0, "pretrained": 10}, {"100": 100, "50000": 50000}
-    known = content(4, grid={"training.epochs": start, "training.batch_size": labels}).model_dump()
-    pairs = [(begun, number) for begun in start for number in labels]
-    for record, (begun, number) in zip(known["members"], pairs, strict=True):
-        record["labels"] = {"training.epochs": begun, "training.batch_size": number}
-        record["overrides"] |= {"training.epochs": start[begun], "training.batch_size": labels[number]}
-    study = Study(tmp_path)
+def of_two_keys(path: Path, epochs: dict[str, int], sizes: dict[str, int]) -> Study:
+    """A study of two by two members, measured: the accuracy of each is its number."""
+    known = content(4, grid={"training.epochs": epochs, "training.batch_size": sizes}).model_dump()
+    pairs = [(epoch, size) for epoch in epochs for size in sizes]
+    for record, (epoch, size) in zip(known["members"], pairs, strict=True):
+        record["labels"] = {"training.epochs": epoch, "training.batch_size": size}
+        record["overrides"] |= {"training.epochs": epochs[epoch], "training.batch_size": sizes[size]}
+    study = Study(path)
     study.write(StudyFile.model_validate(known))
     conduct.conduct(study, Listed([1, 2, 3, 4]), InThisProcess(measured), Counts())
+    return study
+
+
+def test_lines_are_called_by_the_names_of_values_and_whole_numbers_are_written_out(tmp_path, monkeypatch):
+    study = of_two_keys(tmp_path, {"from scratch": 0, "pretrained": 10}, {"100": 100, "50000": 50000})
     (picture,) = pictures.against_parameter("small/1", study.read())
     (axes,) = picture.figure.axes
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["from scratch", "pretrained"]
@@ -76,14 +82,7 @@ def test_lines_are_called_by_the_names_of_values_and_whole_numbers_are_written_o
 
 
 def test_two_keys_that_vary_are_a_heat_map_of_the_means(tmp_path):
-    labels = {"1": 1, "2": 2}
-    known = content(4, grid={"training.epochs": labels, "training.batch_size": labels}).model_dump()
-    for record, (a, b) in zip(known["members"], [(a, b) for a in labels for b in labels], strict=True):
-        record["labels"] = {"training.epochs": a, "training.batch_size": b}
-        record["overrides"] |= {"training.epochs": labels[a], "training.batch_size": labels[b]}
-    study = Study(tmp_path)
-    study.write(StudyFile.model_validate(known))
-    conduct.conduct(study, Listed([1, 2, 3, 4]), InThisProcess(measured), Counts())
+    study = of_two_keys(tmp_path, {"1": 1, "2": 2}, {"1": 1, "2": 2})
     (picture,) = pictures.heat_map("small/1", study.read())
     rows = zip(*(picture.table[key] for key in ("training.epochs", "training.batch_size", "accuracy")), strict=True)
     assert {(a, b): accuracy for a, b, accuracy in rows} == {("1", "1"): 1, ("1", "2"): 2, ("2", "1"): 3, ("2", "2"): 4}
