@@ -477,20 +477,10 @@ def main() -> None:
     left_out = ["configs", "soak", "property"] if arguments.slow else ["slow", "configs", "soak", "property", "hostile"]
     marked = " and ".join(f"not {marker}" for marker in left_out)
     # processes of this one that a fork forgets are warnings there
-    options = [
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:unraisableexception",
-        "-o",
-        "faulthandler_timeout=0",
-        "-m",
-        marked,
-    ]
-    pytest.main(
-        [*options, *where], plugins=[Runner(left[: arguments.most], results, arguments.seconds, arguments.slow)]
-    )
+    plugins = ["-p", "no:cacheprovider", "-p", "no:unraisableexception"]
+    options = ["-q", *plugins, "-o", "faulthandler_timeout=0", "-m", marked]
+    runner = Runner(left[: arguments.most], results, arguments.seconds, arguments.slow)
+    pytest.main([*options, *where], plugins=[runner])
 
 
 if __name__ == "__main__":

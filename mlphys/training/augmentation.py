@@ -3,11 +3,9 @@ machine code where there is some, the rest by a compiled function of TensorFlow'
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import math
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -19,6 +17,7 @@ from mlphys.networks.compiled import Mapped
 from mlphys.numerics.randomness import rng
 from mlphys.schema.augmentation import Augmentation, Elastic
 from mlphys.schema.samples import Split
+from mlphys.training.step_calls import together
 
 AT_ONCE = 2000  # images
 REACH = 3  # truncation of a Gaussian, in sigma
@@ -72,18 +71,15 @@ def _affine_map(height: int, width: int, channels: int, edges: str) -> Callable[
         return None
     if height * width * channels > affine.LARGEST_IMAGE:
         return None
-    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)
-    return signature(affine.affine_map(height, width, channels, edges, unit.width).address())
+    return affine.affine_map(height, width, channels, edges, unit.width).compiled()
 
 
 def _by_machine_code(function: Callable[..., None], x: np.ndarray, moves: np.ndarray) -> np.ndarray:
     """The images moved, each thread a part of them."""
     x, y = np.ascontiguousarray(x), np.empty(x.shape, np.float32)
     pointers = [array.ctypes.data for array in (x, moves, y)]
-    threads = machine.threads()
-    stops = [len(x) * (i + 1) // threads for i in range(threads)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(functools.partial(function, *pointers), [0, *stops[:-1]], stops))
+    n, threads = len(x), machine.threads()
+    together(threads, lambda thread: function(*pointers, n * thread // threads, n * (thread + 1) // threads))
     return y
 
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -49,10 +47,9 @@ def together(threads: int, work: Callable[[int], None]) -> None:
 
 
 @functools.cache
-def compiled(steps: Callable[[Chain, SimdUnit], Function], chain: Chain, simd: SimdUnit) -> Any:
-    """The compiled function of nine pointers and five integers; ctypes releases the GIL while it runs."""
-    signature = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 9, *[ctypes.c_int64] * 5)
-    return signature(steps(chain, simd).address())
+def compiled(steps: Callable[[Chain, SimdUnit], Function], chain: Chain, simd: SimdUnit) -> Callable[..., None]:
+    """The compiled function of nine pointers and five integers."""
+    return steps(chain, simd).compiled()
 
 
 def aligned(size: int) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +100,7 @@ def test_machine_code_moves_images_as_keras_does(size, edges, simd_width):
     function = affine.affine_map(*size, edges, simd_width)
     found = np.empty_like(x)
     arrays = [array.ctypes.data for array in (x, moves, found)]
-    ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 2)(function.address())(*arrays, 0, len(x))
+    function.compiled()(*arrays, 0, len(x))
     known = np.asarray(ops.image.affine_transform(x, moves, "bilinear", edges))
     np.testing.assert_array_equal(found, known)
 

@@ -7,8 +7,9 @@ the end as well. The convolutions of a small network have tens of thousands of i
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from mlphys.native import machine_code
 from mlphys.native.llvm.values import Flag, Index, Integer, Mask, Pointer
@@ -35,6 +36,11 @@ class Function(VectorBuilder):
     def address(self) -> int:
         """Address of the compiled function."""
         return machine_code.compile_ir(self.text, "function")
+
+    def compiled(self) -> Callable[..., None]:
+        """The compiled function of its pointers and integers; ctypes releases the GIL while it runs."""
+        types = [*[ctypes.c_void_p] * len(self.pointers), *[ctypes.c_int64] * len(self.integers)]
+        return ctypes.CFUNCTYPE(None, *types)(self.address())
 
     def pointer(self, name: str) -> Pointer:
         """An argument, by name."""
