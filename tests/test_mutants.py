@@ -8,8 +8,8 @@ import pytest
 
 from mlphys.errors import UserError
 from mlphys.io import idx
-from scripts import mutants
-from scripts.mutants import ROOT
+from scripts import guards, mutants
+from scripts.marked_tables import ROOT
 
 LIE = b"\0\0\x08\x01\0\0\0\x63" + bytes(3)  # 99 bytes are claimed, three are there
 
@@ -22,10 +22,10 @@ def restored():
 
 
 def guards_of(source: str, tmp_path: Path, monkeypatch) -> list[tuple[str, str]]:
-    monkeypatch.setattr(mutants, "ROOT", tmp_path)
+    monkeypatch.setattr(guards, "ROOT", tmp_path)
     path = tmp_path / "made_up.py"
     path.write_text(source)
-    return [(guard.text, guard.replacement) for guard in mutants.guards(path)]
+    return [(guard.text, guard.replacement) for guard in guards.guards(path)]
 
 
 def test_a_guard_is_a_refusal_or_a_comparison_with_a_bound(tmp_path: Path, monkeypatch):
@@ -50,18 +50,18 @@ def refusal(name) -> UserError:
 
 
 def test_every_guard_of_the_package_can_be_removed():
-    found = mutants.all_guards(mutants.ROOMS)
+    found = guards.all_guards(guards.ROOMS)
     assert len(found) > 500
     assert len({guard.key for guard in found}) == len(found)
     for guard in found:
-        mutants.mutated(guard)
+        guards.mutated(guard)
 
 
 def test_every_reason_is_that_of_one_guard_and_counted_where_it_survives():
-    found = [guard.reason for guard in mutants.all_guards(mutants.ROOMS)]
-    assert {found.count(reason) for reason in mutants.REASONS.values()} == {1}
-    assert set(found) == {"", *mutants.REASONS.values(), *mutants.DECISIONS.values()}
-    schema = mutants.all_guards(["schema"])
+    found = [guard.reason for guard in guards.all_guards(guards.ROOMS)]
+    assert {found.count(reason) for reason in guards.REASONS.values()} == {1}
+    assert set(found) == {"", *guards.REASONS.values(), *guards.DECISIONS.values()}
+    schema = guards.all_guards(["schema"])
     excused = [guard for guard in schema if guard.reason]
     table = mutants.table({guard.key: {"result": mutants.SURVIVED} for guard in schema})
     counts = f"{len(schema)} | {len(schema)} | 0 | {len(schema) - len(excused)} | {len(excused)} | 0"
@@ -76,6 +76,6 @@ def test_without_a_guard_its_function_lets_everything_pass(tmp_path: Path, resto
     path.write_bytes(LIE)
     with pytest.raises(UserError, match="more than the file can hold"):
         idx.header(path)
-    guard = next(guard for guard in mutants.guards(ROOT / "mlphys/io/idx.py") if "more than the file" in guard.text)
-    assert mutants.replace(guard, mutants.mutated(guard)) == 1
+    guard = next(guard for guard in guards.guards(ROOT / "mlphys/io/idx.py") if "more than the file" in guard.text)
+    assert guards.replace(guard, guards.mutated(guard)) == 1
     assert idx.header(path).shape == (99,)
