@@ -27,7 +27,8 @@ from mlphys.studies.local_processes import LocalProcesses
 from mlphys.studies.member_queue import Listed, Trials
 from mlphys.studies.members import Member
 from mlphys.studies.progress import StudyReporter
-from mlphys.studies.ray_cluster import Cluster, RayNodes, Share
+from mlphys.studies.ray_cluster import Cluster
+from mlphys.studies.ray_executor import RayNodes, Share
 from mlphys.studies.study_file import ExecutorFacts, SearchFacts, Study, StudyFile, located, recorded
 
 
