@@ -21,7 +21,7 @@ from mlphys.numerics.chunked import Array
 from mlphys.numerics.uncertainty import mean_stderr, rounded
 from mlphys.schema.fields import Shape
 from mlphys.schema.layers import Dense, Weighted
-from mlphys.schema.preprocess import Whiten
+from mlphys.schema.principal_steps import Whiten
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

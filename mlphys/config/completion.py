@@ -30,7 +30,7 @@ from mlphys.schema.data import Dataset, Description
 from mlphys.schema.document import Document, KeyPath
 from mlphys.schema.fields import LARGEST, Shape
 from mlphys.schema.messages import complain, problems_of
-from mlphys.schema.preprocess import Step
+from mlphys.schema.preprocess_step import Step
 
 TrainingSamples = Callable[[KeyPath], Array]  # reads the training samples for the key that needs them
 

@@ -16,7 +16,7 @@ from mlphys.numerics.memory_layout import as_saved
 from mlphys.schema.data import Dataset
 from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Graph
-from mlphys.schema.preprocess import Step
+from mlphys.schema.preprocess_step import Step
 from mlphys.schema.samples import Split, Splits
 from mlphys.schema.spec import snake_case
 

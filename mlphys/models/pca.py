@@ -24,7 +24,7 @@ from mlphys.schema.fields import Shape
 from mlphys.schema.graph import Arrays as Weights
 from mlphys.schema.graph import Graph
 from mlphys.schema.losses import Loss, MeanSquaredError
-from mlphys.schema.preprocess import Components, no_fraction, too_many
+from mlphys.schema.principal_steps import Components, no_fraction, too_many
 from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 

@@ -26,10 +26,10 @@ from mlphys.schema.preprocess import (
     Project,
     Scale,
     Standardize,
-    Step,
     SubtractMean,
     Whiten,
 )
+from mlphys.schema.preprocess_step import Step
 from mlphys.schema.samples import Split, Splits
 from tests.helpers.cli import mlphys, refused
 from tests.helpers.memory_layout import assert_as_saved
