@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mlphys.networks import gibbs_sampling
 from mlphys.networks.network import MEASURING, Network
 from mlphys.schema.fields import Shape
 
@@ -65,6 +66,12 @@ class Machine:
         """v after so many steps."""
         from keras import ops
 
+        if gibbs_sampling.is_compiled():
+            kernel, *biases = map(ops.convert_to_tensor, (self.kernel, self.hidden_bias, self.visible_bias))
+            state, gaussian = self.seed.state, isinstance(self, Gaussian)
+            v = gibbs_sampling.chains_after(steps, v, kernel, (biases[0], biases[1]), state.value, gaussian)
+            state.assign(state + ops.cast([0, steps], state.dtype))
+            return v
         if steps <= 2:  # unrolled: faster than a loop
             for _ in range(steps):
                 v = self.step(v)[0]

@@ -30,10 +30,10 @@ def disturbed(
         factor = np.ones_like(values)
         if isinstance(noise, Dropout):
             factor = (words >= noise.rate * 2**32) / (1 - noise.rate)
-        normal = _normal(words, others)
+        drawn = normal(words, others)
         if isinstance(noise, GaussianDropout):
-            factor = 1 + np.sqrt(noise.rate / (1 - noise.rate)) * normal
-        added = noise.stddev * normal if isinstance(noise, GaussianNoise) else 0.0
+            factor = 1 + np.sqrt(noise.rate / (1 - noise.rate)) * drawn
+        added = noise.stddev * drawn if isinstance(noise, GaussianNoise) else 0.0
         values, factors = values * factor + added, factors * factor
     return values, factors
 
@@ -41,10 +41,10 @@ def disturbed(
 def standard_normal(shape: tuple[int, int], seed: np.ndarray, batch: int) -> np.ndarray:
     """Normal numbers for a batch (samples, columns)."""
     key, count = seed
-    return _normal(*philox(np.arange(math.prod(shape)).reshape(shape), int(count) + batch, int(key)))
+    return normal(*philox(np.arange(math.prod(shape)).reshape(shape), int(count) + batch, int(key)))
 
 
-def _normal(words: np.ndarray, others: np.ndarray) -> np.ndarray:
+def normal(words: np.ndarray, others: np.ndarray) -> np.ndarray:
     u = ((words >> np.uint64(1)).astype(float) + 0.5) / 2**31
     v = others.astype(np.uint32).view(np.int32).astype(float).reshape(others.shape) / 2**31
     return np.sqrt(-2 * np.log(u)) * np.sin(np.pi / 2 * v)

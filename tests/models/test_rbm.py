@@ -13,6 +13,7 @@ from sklearn.datasets import load_digits
 from mlphys.errors import Refusal, UserError
 from mlphys.io.history import History
 from mlphys.models import rbm
+from mlphys.networks import gibbs_sampling
 from mlphys.networks.autodiff import gradient
 from mlphys.plots import samples as samples_plot
 from mlphys.runs.run import Run
@@ -139,9 +140,22 @@ def test_after_many_steps_the_gradient_is_that_of_the_exact_log_likelihood(sampl
         assert np.abs(wanted).max() > 0.1
 
 
-def test_chains_end_in_the_distribution_of_the_machine():
+def in_a_graph(function):
+    import tensorflow as tf
+
+    return tf.function(function, autograph=False)
+
+
+@pytest.fixture(params=["machine code", "TensorFlow"])
+def gibbs(request, monkeypatch):
+    """v after so many steps of a machine, in a graph."""
+    monkeypatch.setattr(gibbs_sampling, "is_compiled", lambda: request.param == "machine code")
+    return lambda machine, v, steps: in_a_graph(lambda: machine.gibbs(v, steps))().numpy()
+
+
+def test_chains_end_in_the_distribution_of_the_machine(gibbs):
     network, _, (w, b, c) = made()
-    end = network.machine.gibbs(np.zeros((20_000, V), np.float32), 30).numpy()
+    end = gibbs(network.machine, np.zeros((20_000, V), np.float32), 30)
     assert set(np.unique(end)) == {0.0, 1.0}
     weight = np.exp(-free_energies(ALL_V, w, b, c))
     counts = np.bincount((end @ 2 ** np.arange(V)[::-1]).astype(int), minlength=2**V)
@@ -150,10 +164,10 @@ def test_chains_end_in_the_distribution_of_the_machine():
     assert chi_squared < 63 + 4 * np.sqrt(2 * 63)
 
 
-def test_gaussian_chains_end_in_a_mixture_of_gaussians():
+def test_gaussian_chains_end_in_a_mixture_of_gaussians(gibbs):
     """p(v) is a Gaussian of variance 1 around b + W h for each h; its mean is a sum over all h."""
     network, _, (w, b, c) = made("gaussian")
-    end = network.machine.gibbs(np.zeros((20_000, V), np.float32), 60).numpy()
+    end = gibbs(network.machine, np.zeros((20_000, V), np.float32), 60)
     centres = b + ALL_H @ w.T
     weight = np.exp(ALL_H @ c + ((centres**2).sum(axis=1) - b @ b) / 2)
     p = weight / weight.sum()
