@@ -33,6 +33,9 @@ TESTS = Path(__file__).parent
 # Folders whose tests train networks, draw plots or start processes.
 SLOW = {"analysis", "commands", "export", "known_answers", "models", "native", "networks", "plots", "runs", "training"}
 
+# Markers of the stages that try what users run, as they run it.
+STAGES = ("configs", "soak", "property")
+
 # The same examples in every run, so that a failure belongs to the change before it; --hypothesis-profile=search looks
 # for others.
 settings.register_profile("same", derandomize=True, deadline=None, database=None, max_examples=50)
@@ -63,6 +66,18 @@ def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
 def pytest_collection_finish() -> None:
     """What was imported and collected stays: neither Python nor pytest, at its end, looks through it any more."""
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quickly_compiled(request: pytest.FixtureRequest) -> Iterator[None]:
+    """LLVM takes a quarter of the time without optimization, and makes slower steps of the same results. The tests of
+    stages of their own compile as users do."""
+    from mlphys.native import machine_code
+
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.option.markexpr not in STAGES:
+            patch.setattr(machine_code, "OPTIMIZATION", 0)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

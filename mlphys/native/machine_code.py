@@ -10,6 +10,8 @@ import mlphys
 from mlphys.native.code_cache import CodeCache
 from mlphys.native.processor import cpu_features
 
+OPTIMIZATION = 2  # from 0 to 3: of the choice of instructions and registers; no bit of a result depends on it
+
 _engines: list[object] = []  # an engine frees its machine code when it is garbage-collected
 
 
@@ -21,8 +23,17 @@ def compile_ir(source: str, name: str) -> int:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     processor, features = llvm.get_host_cpu_name(), cpu_features().flatten()
-    machine = llvm.Target.from_default_triple().create_target_machine(cpu=processor, features=features)
-    makers = (mlphys.__version__, ".".join(map(str, llvm.llvm_version_info)), machine.triple, processor, features)
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=processor, features=features, opt=OPTIMIZATION
+    )
+    makers = (
+        mlphys.__version__,
+        ".".join(map(str, llvm.llvm_version_info)),
+        machine.triple,
+        processor,
+        features,
+        str(OPTIMIZATION),
+    )
     key = hashlib.sha256("\0".join((*makers, source)).encode()).hexdigest()
     cache = CodeCache.of_user()
     code = cache.read(key)

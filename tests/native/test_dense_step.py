@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mlphys.native import dense_step
+from mlphys.native import dense_step, machine_code, processor
 from mlphys.native.chain import Chain, DenseLayer, NormLimit
 from mlphys.native.dense_loss import (
     Absolute,
@@ -412,6 +412,20 @@ def test_neither_the_number_of_threads_nor_where_an_epoch_is_cut_changes_a_bit(s
         assert totals.tobytes() == totals_again.tobytes()
         for places, others in zip(single, again, strict=True):
             assert [each.tobytes() for each in places] == [each.tobytes() for each in others]
+
+
+@pytest.mark.parametrize("seed", [0, 4, 9])
+def test_how_far_llvm_optimizes_changes_no_bit(seed, monkeypatch):
+    monkeypatch.setattr(machine_code, "compile_ir", machine_code.compile_ir.__wrapped__)
+    rng = np.random.default_rng(seed)
+    chain = random_chain(rng)
+    weights, data, rates = weights_of(chain, rng), data_for(chain, rng, 50), chain.rule.step_factors(np.full(2, 0.1), 0)
+    order, bits = rng.permutation(50), set()
+    for level in (0, 2):
+        monkeypatch.setattr(machine_code, "OPTIMIZATION", level)
+        found, totals = run(chain, processor.simd_unit(), weights, data, order, rates)
+        bits.add((totals.tobytes(), *(each.tobytes() for places in found for each in places)))
+    assert len(bits) == 1
 
 
 def test_nan_stays_nan():

@@ -86,7 +86,7 @@ def test_nothing_is_read_or_written_out_of_bounds(shape):
         "h": np.zeros((rows, padded(hidden, simd.width)), np.float32),
         "v": np.zeros((rows, padded(values, simd.width)), np.float32),
     }  # fmt: skip
-    for most in range(1, gibbs_chain.most_rows(simd) + 1):
+    for most in (1, gibbs_chain.most_rows(simd)):
         end = called(GibbsChain(values, hidden, True, most).emit(simd), arrays, chains, 2)["v"]
         expected = in_numpy(v, kernel, hidden_bias, visible_bias, 2, True)
         np.testing.assert_allclose(end[:chains, :values], expected, rtol=1e-5, atol=2e-5)
