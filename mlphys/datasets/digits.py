@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -23,9 +24,15 @@ class Digits(Dataset):
         return Description(shape=(8, 8, 1), classes=tuple("0123456789"), samples=1797, test_samples=None)
 
     def load(self) -> Samples:
-        rows = np.loadtxt(data_file("data", "digits.csv.gz"), delimiter=",")  # 64 pixels and the label
+        rows = _rows()
         return Samples(rows[:, :-1].reshape(-1, 8, 8, 1).astype(np.float32) / 16, rows[:, -1].astype(np.int32))
 
     @classmethod
     def example(cls, folder: Path) -> dict[str, Any]:
         return {"name": "digits"}
+
+
+@functools.cache  # a study and a notebook read them again and again
+def _rows() -> np.ndarray:
+    """(1797, 65): 64 pixels from 0 to 16 and the label."""
+    return np.loadtxt(data_file("data", "digits.csv.gz"), delimiter=",")

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from sklearn.datasets import load_digits
 
 from mlphys.datasets import image_folder
 from mlphys.numerics import chunked
 from mlphys.schema.document import dump
 from mlphys.training import prefetch
 from tests.helpers.cli import mlphys
+from tests.helpers.digits import load_digits
 
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
 CLASSIFIER = {

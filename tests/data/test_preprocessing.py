@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
-from sklearn.datasets import load_digits
 
 from mlphys.config.load import load
 from mlphys.data import preprocessing
@@ -32,6 +31,7 @@ from mlphys.schema.preprocess import (
 from mlphys.schema.preprocess_step import Step
 from mlphys.schema.samples import Split, Splits
 from tests.helpers.cli import mlphys, refused
+from tests.helpers.digits import load_digits
 from tests.helpers.memory_layout import assert_as_saved
 
 MNIST = Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz"

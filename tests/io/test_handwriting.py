@@ -23,7 +23,7 @@ FRAME = Frame(size=28, box=20)
 @cache
 def digits() -> tuple[np.ndarray, np.ndarray]:
     """scikit-learn's digits in the frame of MNIST: uint8 (n, 28, 28), and their labels."""
-    from sklearn.datasets import load_digits
+    from tests.helpers.digits import load_digits
 
     found = load_digits()
     made = np.zeros((len(found.images), 28, 28), np.uint8)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from mlphys.errors import Refusal
 from mlphys.models import classifier
@@ -12,6 +11,7 @@ from mlphys.networks.autodiff import gradient, jacobian
 from mlphys.schema.data import Description
 from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
+from tests.helpers.digits import load_digits
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
 HIDDEN = ["Flatten", {"Dense": {"units": 12, "activation": "tanh"}}]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits, make_blobs
+from sklearn.datasets import make_blobs
 
 from mlphys.errors import Refusal
 from mlphys.models import kmeans
@@ -17,6 +17,7 @@ from mlphys.schema.document import dump
 from mlphys.schema.samples import Split
 from mlphys.schema.training import Training
 from tests.helpers.cli import mlphys
+from tests.helpers.digits import load_digits
 
 CONFIG = {
     "name": "km",

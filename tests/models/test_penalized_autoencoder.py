@@ -9,7 +9,6 @@ import pytest
 import tensorflow as tf
 from keras import ops
 from scipy import integrate, stats
-from sklearn.datasets import load_digits
 
 from mlphys.errors import Refusal
 from mlphys.models import autoencoder
@@ -20,6 +19,7 @@ from mlphys.networks.penalties import contraction as contraction_penalty
 from mlphys.networks.penalties import sparsity, variational
 from mlphys.schema.data import Description
 from mlphys.schema.training import Training
+from tests.helpers.digits import load_digits
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
 

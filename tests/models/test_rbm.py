@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from mlphys.errors import Refusal, UserError
 from mlphys.io.history import History
@@ -24,6 +23,7 @@ from mlphys.schema.training import Training
 from mlphys.training import checkpoint as checkpoints
 from mlphys.training.engine import Engine
 from tests.helpers.cli import mlphys
+from tests.helpers.digits import load_digits
 
 CONFIG = {
     "name": "rbm",

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 
 from mlphys.numerics import pca
+from tests.helpers.digits import load_digits
 
 MNIST = Path(os.environ.get("MLPHYS_DATA", "")) / "mnist.npz"
 

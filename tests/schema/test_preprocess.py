@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
-from sklearn.datasets import load_digits
 
 from mlphys.errors import Refusal, UserError
 from mlphys.numerics import pca
@@ -18,6 +17,7 @@ from mlphys.schema.preprocess import (
     SubtractMean,
     Whiten,
 )
+from tests.helpers.digits import load_digits
 
 
 def digits() -> np.ndarray:

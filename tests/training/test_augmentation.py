@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from scipy.ndimage import map_coordinates
-from sklearn.datasets import load_digits
 
 from mlphys.config.load import load
 from mlphys.errors import UserError
@@ -15,6 +14,7 @@ from mlphys.native import affine
 from mlphys.schema.augmentation import Augmentation
 from mlphys.schema.document import dump
 from mlphys.training.augmentation import Augmenter, transforms
+from tests.helpers.digits import load_digits
 
 
 class Extreme:

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from mlphys.config.experiment import MODELS
 from mlphys.errors import Refusal
@@ -20,6 +19,7 @@ from mlphys.schema.training import Training as Settings
 from mlphys.training import loop
 from mlphys.training.corruption import Corrupter
 from mlphys.training.progress import Silence
+from tests.helpers.digits import load_digits
 from tests.helpers.memory_writer import Memory
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 100, None)

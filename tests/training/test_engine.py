@@ -6,7 +6,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from mlphys.models import classifier
 from mlphys.networks import tensorflow
@@ -17,6 +16,7 @@ from mlphys.training import epoch_order, loop
 from mlphys.training.checkpoint import Incomplete
 from mlphys.training.engine import Engine
 from mlphys.training.progress import Silence
+from tests.helpers.digits import load_digits
 from tests.helpers.memory_writer import Memory
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)

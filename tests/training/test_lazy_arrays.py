@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from sklearn.datasets import load_digits
 
 from mlphys.data import preprocessing
 from mlphys.models import classifier
@@ -20,6 +19,7 @@ from mlphys.schema.training import Training as Settings
 from mlphys.training import engine, loop, prefetch
 from mlphys.training.augmentation import Augmenter
 from mlphys.training.progress import Silence
+from tests.helpers.digits import load_digits
 
 DIGITS = Description((8, 8, 1), tuple("0123456789"), 1797, None)
 SOFTMAX = {"Dense": {"units": 10, "activation": "softmax"}}
