@@ -7,7 +7,8 @@ Keras trains the layers, the cost and the optimizer of the config by `compile` a
 `steps_per_execution` for a whole epoch. Each trains in a process of its own, in turns, so that other load affects both.
 An epoch is one pass over the samples, also where the config counts steps, and has fewer samples where Keras would need
 much longer than a second. Validation and early stopping are left out on both sides; history and checkpoints are
-included in ours. Keras gets corrupted, augmented and fresh samples for nothing: it trains the same ones in every epoch.
+included in ours. Keras distorts images by its layers RandomRotation, RandomZoom and RandomTranslation; it gets elastic
+distortions, corrupted and fresh samples for nothing: it trains the same ones in every epoch.
 The first epoch includes compilation and is left out.
 """
 
@@ -184,7 +185,28 @@ def train_mlphys(phase: Gradient, training: Any) -> None:
         under_way.epoch(epoch + 1)
 
 
-def train_keras(phase: Gradient, training: Any, tuned: bool) -> None:
+def distortions(name: str) -> list[Any]:
+    """Keras's layers that distort images as the config says; none where Keras has no such layer."""
+    import keras
+
+    config = loaded(name)
+    wanted = config.experiment.training.augmentation
+    if wanted is None or wanted.elastic:
+        return []
+    height, width, _ = config.net_input.shape
+    low, high = wanted.scale
+    edges = {"fill_mode": wanted.edges}
+    layers = []
+    if wanted.rotation:
+        layers.append(keras.layers.RandomRotation(wanted.rotation / 360, **edges))
+    if (low, high) != (1.0, 1.0):
+        layers.append(keras.layers.RandomZoom((1 / high - 1, 1 / low - 1), **edges))
+    if wanted.shift:
+        layers.append(keras.layers.RandomTranslation(wanted.shift / height, wanted.shift / width, **edges))
+    return [*layers, *([keras.layers.GaussianNoise(wanted.noise)] if wanted.noise else [])]
+
+
+def train_keras(phase: Gradient, training: Any, tuned: bool, distorting: Sequence[Any]) -> None:
     """The layers and the cost of a phase in a Keras model: what its `fit` adds is what is compared."""
     import keras
 
@@ -210,6 +232,8 @@ def train_keras(phase: Gradient, training: Any, tuned: bool) -> None:
         def compute_loss(
             self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: Any = True
         ) -> Any:
+            for each in distorting:
+                x = each(x, training=True)
             values, penalty = phase.cost(x, y, True, sample_weight)
             return mean_loss(values) + penalty
 
@@ -236,7 +260,7 @@ def work(peer: str, name: str, number: int, samples: int) -> None:
     if peer == "mlphys":
         train_mlphys(phase, training)
     else:
-        train_keras(phase, training, peer.endswith("tuned"))
+        train_keras(phase, training, peer.endswith("tuned"), distortions(name))
 
 
 # Measuring
@@ -318,8 +342,9 @@ HEAD = [
 
 SAME = "## The same samples in every epoch\n\nAs Keras trains them."
 DRAWN = (
-    "## New samples in every epoch\n\nSamples, distortions or noise of its own. Drawing them is in the time of mlphys; "
-    "Keras trains the samples of the first epoch again and again. Seconds are medians, since a thread draws ahead."
+    "## New samples in every epoch\n\nSamples, distortions or noise of its own. Drawing them is in the time of mlphys. "
+    "Keras rotates, magnifies and shifts images by its own layers; it trains samples, noise and elastic distortions of "
+    "the first epoch again and again. Seconds are medians, since a thread draws ahead."
 )
 FIXED = "## Some layers fixed\n\nA phase trains some of the layers, the others stay as they are."
 

@@ -10,7 +10,16 @@ from typing import Any
 
 from keras import ops
 
-from mlphys.native import activated, conv_backward, conv_forward, interleave, normalization, processor, tf_ops
+from mlphys.native import (
+    activated,
+    conv_backward,
+    conv_forward,
+    elementwise,
+    interleave,
+    normalization,
+    processor,
+    tf_ops,
+)
 from mlphys.native.activated import Activated
 from mlphys.native.conv_forward import Convolution
 from mlphys.native.normalization import Scaling
@@ -78,6 +87,18 @@ def convolve(x: Any, weights: Any, biases: Any, conv: Convolution, input_gradien
         return out, lambda gradient: _differentiable_once(weight_gradient, gradient, x, *saved)
 
     return of_all(x, weights, biases) if input_gradient else of_weights(weights, biases)
+
+
+def activate(x: Any, name: str) -> Any:
+    """The activation of x (n, ...), whose samples hold a complete vector or more."""
+
+    @ops.custom_gradient
+    def function(x: Any) -> tuple[Any, Any]:
+        y, slope = tf_ops.apply(_activation_op(name, tuple(x.shape[1:]), _simd_unit()), [x])
+        y.set_shape(x.shape)
+        return y, lambda gradient: _differentiable_once(ops.multiply, gradient, slope)
+
+    return function(x)
 
 
 def moments(parts: Sequence[Any], samples: Sequence[Any]) -> tuple[Any, Any]:
@@ -186,6 +207,13 @@ def _deinterleave_op(shape: tuple[int, ...], simd: SimdUnit) -> Operation:
 def _forward_op(conv: Convolution, simd: SimdUnit) -> Operation:
     inputs = dict.fromkeys(("x", "weights", "biases"), "float")
     return Operation(conv_forward.forward(conv, simd), inputs, _activated_types(conv, simd), "x")
+
+
+@functools.cache
+def _activation_op(name: str, shape: tuple[int, ...], simd: SimdUnit) -> Operation:
+    outputs: Outputs = dict.fromkeys(("y", "slope"), ("float", ("count", *shape)))
+    function = elementwise.activation(name, simd.width)
+    return Operation(function, {"x": "float"}, outputs, "x", {"size": math.prod(shape)})
 
 
 @functools.cache

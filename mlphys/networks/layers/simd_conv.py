@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -30,6 +30,8 @@ from mlphys.networks.layers.interleaved import Interleaved, width
 SPEEDUP = {8: ((32, 1.7), (64, 1.5), (512, 1.2), (1024, 1.1))}
 PRODUCT = 700  # where they are equally fast with vectors of another width
 STRIDED = 1.25  # the least speedup with strides, whose few results must pay for interleaving the image
+# Activations for which TensorFlow takes many passes: the least share of its cores that one core must be
+IN_ONE_PASS = {"gelu": 0.25, "mish": 0.25}
 # channels, and pixels; the code grows with them
 MAX_CHANNELS, MAX_KERNEL_SIZE, MAX_STRIDE = 64, 11, 3
 ACROSS_CHANNELS = ("softmax", "log_softmax")  # activations that are not elementwise
@@ -58,7 +60,25 @@ def without_gradient(x: Any) -> Any:
     return attach(x, "without_gradient", True)
 
 
-class Conv2D(Fusing, keras.layers.Conv2D):
+class _Activated(keras.layers.Layer):
+    """A layer of Keras whose activation machine code may compute in one pass."""
+
+    activation: Callable[[Any], Any]
+
+    def call(self, pixels: Any) -> Any:
+        name, shape = self.activation.__name__, self.compute_output_shape(pixels.shape)
+        if _core_share / _parts < IN_ONE_PASS.get(name, math.inf) or not _holds_a_vector(shape):
+            return super().call(pixels)
+        from mlphys.native import differentiable
+
+        activation, self.activation = self.activation, keras.activations.linear
+        try:
+            return differentiable.activate(super().call(pixels), name)
+        finally:
+            self.activation = activation
+
+
+class Conv2D(Fusing, _Activated, keras.layers.Conv2D):
     def call(self, pixels: Any) -> Any:
         coarse = attached(pixels, "coarse") if self.strides == (1, 1) else None
         interleaved = attached(pixels, "interleaved") is not None
@@ -110,6 +130,10 @@ class Conv2D(Fusing, keras.layers.Conv2D):
         return ops.reshape(kernel, (len(rows), len(columns), channels, 4 * filters))
 
 
+class Conv2DTranspose(_Activated, keras.layers.Conv2DTranspose):
+    """Keras's, with its activation in one pass."""
+
+
 class UpSampling2D(keras.layers.UpSampling2D):
     def call(self, coarse: Any) -> Any:
         pixels = super().call(coarse)
@@ -149,8 +173,22 @@ class BatchNormalization(Fusing, keras.layers.BatchNormalization):
 # Keras's layers, by name, that the builder takes from here: they compute as Keras's own unless `enabled`.
 REPLACEMENTS: dict[str, type[keras.layers.Layer]] = {
     kind.__name__: kind
-    for kind in (Activation, AveragePooling2D, BatchNormalization, Conv2D, MaxPooling2D, ReLU, UpSampling2D)
-}
+    for kind in (
+        Activation,
+        AveragePooling2D,
+        BatchNormalization,
+        Conv2D,
+        Conv2DTranspose,
+        MaxPooling2D,
+        ReLU,
+        UpSampling2D,
+    )
+}  # fmt: skip
+
+
+def _holds_a_vector(shape: tuple[int | None, ...]) -> bool:
+    lanes, sizes = width(), [size for size in shape[1:] if size is not None]
+    return lanes is not None and len(sizes) == len(shape) - 1 and math.prod(sizes) >= lanes
 
 
 def _convolve(pixels: Any, kernel: Any, bias: Any, conv: Convolution) -> Interleaved:

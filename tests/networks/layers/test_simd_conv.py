@@ -103,6 +103,12 @@ CASES = {
         [("UpSampling2D", (2,), {}), ("Conv2D", (4, 3), SAME | RELU | {"strides": 2})],
         1,
     ),
+    "gelu and mish behind convolutions of Keras": (
+        (8, 8, 4),
+        [("Conv2D", (5, 3), {"dilation_rate": 2, "activation": "gelu"}),
+         ("Conv2DTranspose", (3, 5), {"strides": 3, "activation": "mish"})],
+        0,
+    ),
     "stride of five": ((8, 8, 1), [("Conv2D", (4, 5), SAME | {"strides": 5})], 0),
     "dilation": ((8, 8, 1), [("Conv2D", (4, 3), SAME | {"dilation_rate": 2})], 0),
     "groups": ((8, 8, 4), [("Conv2D", (4, 3), SAME | {"groups": 2})], 0),
@@ -153,6 +159,12 @@ def same(found, expected, tolerance=1e-5):
 def convolutions(used):
     """Those of the forward pass, which take weights and biases."""
     return [op for op in used if len(op.inputs) == 3 and op.inputs[1].shape.rank == 4 and op.inputs[2].shape.rank == 1]
+
+
+def activations(used):
+    return [
+        op for op in used if len(op.inputs) == 1 and len(op.outputs) == 2 and op.inputs[0].shape == op.outputs[0].shape
+    ]
 
 
 def normalizations(used):
@@ -292,6 +304,18 @@ def test_a_batch_of_fewer_vectors_than_parts_is_normalized_as_by_keras():
 
     for found, expected in zip(results(simd_conv, ALL), results(keras.layers, 0.0), strict=True):
         same(found, expected, NORMALIZED)
+
+
+@pytest.mark.parametrize(("share", "parts", "number"), [(1.0, 4, 2), (1.0, 5, 0), (0.0, 1, 0)])
+def test_gelu_and_mish_take_one_pass_where_one_core_is_not_one_of_many(share, parts, number):
+    shape, layers, _ = CASES["gelu and mish behind convolutions of Keras"]
+    x = tf.constant(np.random.default_rng(1).normal(size=(7, *shape)), tf.float32)
+    expected, _ = traced(chain(keras.layers, layers, shape), x, 0)
+    model = chain(simd_conv, layers, shape)
+    found, used = traced(model, x, share, parts=parts)
+    assert len(activations(used)) == number
+    same(found, expected)
+    assert [layer.activation.__name__ for layer in model.layers] == ["gelu", "mish"]
 
 
 def test_another_layer_than_the_fused_one_takes_the_plain_output():
