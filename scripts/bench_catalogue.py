@@ -210,9 +210,12 @@ def train_keras(phase: Gradient, training: Any, tuned: bool, distorting: Sequenc
     """The layers and the cost of a phase in a Keras model: what its `fit` adds is what is compared."""
     import keras
 
+    from mlphys.networks import gibbs_sampling
     from mlphys.networks.cost import mean_loss
     from mlphys.numerics import chunked
     from mlphys.training.corruption import Corrupter
+
+    gibbs_sampling.is_compiled = lambda: False
 
     class Same(keras.Model):
         def __init__(self) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from mlphys.export.onnx_graph import OnnxGraph, Tensor, Write
+from mlphys.export.onnx_windows import Sliding, convolved, pooled, transposed
 from mlphys.networks.penalties.sparsity import KSparse
 from mlphys.networks.penalties.variational import CodeMean
 from mlphys.schema import layers as table
@@ -51,81 +50,14 @@ ACTIVATIONS: dict[str, Callable[[OnnxGraph, Tensor], Tensor]] = {
 }
 
 
-@dataclass(frozen=True)
-class Sliding:
-    """A window that slides over an image or a sequence: sizes, steps, distances of its values, zeros per end."""
-
-    size: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilation: tuple[int, ...]
-    before: tuple[int, ...]
-    after: tuple[int, ...]
-
-    @classmethod
-    def of(
-        cls, shape: Shape, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int], padding: str
-    ) -> Sliding:
-        """Over samples of `shape`, padded as TensorFlow pads: the odd zero of `same` behind, all of `causal` before."""
-        before, after = [], []
-        for n, k, s, d in zip(shape, size, strides, dilation, strict=False):
-            reach = d * (k - 1) + 1
-            total = {"valid": 0, "causal": reach - 1}.get(padding, max((math.ceil(n / s) - 1) * s + reach - n, 0))
-            first = total if padding == "causal" else total // 2
-            before.append(first)
-            after.append(total - first)
-        return cls(tuple(size), tuple(strides), tuple(dilation), tuple(before), tuple(after))
-
-    def attributes(self) -> dict[str, list[int]]:
-        return {
-            "kernel_shape": list(self.size),
-            "strides": list(self.strides),
-            "dilations": list(self.dilation),
-            "pads": [*self.before, *self.after],
-        }
-
-
-def _channels_first(graph: OnnxGraph, x: Tensor, axes: int) -> Tensor:
-    return graph.node("Transpose", x, perm=[0, axes + 1, *range(1, axes + 1)])
-
-
-def _channels_last(graph: OnnxGraph, x: Tensor, axes: int) -> Tensor:
-    return graph.node("Transpose", x, perm=[0, *range(2, axes + 2), 1])
-
-
-def _filtered(graph: OnnxGraph, operator: str, x: Tensor, arrays: Arrays, window: dict[str, list[int]]) -> Tensor:
-    """A convolution, or its transpose, whose last two axes of the kernel go to the front in reverse order."""
-    kernel = arrays["kernel"]
-    axes = kernel.ndim - 2
-    turned = np.ascontiguousarray(kernel.transpose(axes + 1, axes, *range(axes)))
-    bias = [arrays["bias"]] if "bias" in arrays else []
-    return _channels_last(graph, graph.node(operator, _channels_first(graph, x, axes), turned, *bias, **window), axes)
-
-
 def _conv(graph: OnnxGraph, x: Tensor, arrays: Arrays, window: Sliding, activation: str | None) -> Tensor:
-    out = _filtered(graph, "Conv", x, arrays, window.attributes())
-    return ACTIVATIONS[activation or "linear"](graph, out)
+    return ACTIVATIONS[activation or "linear"](graph, convolved(graph, x, arrays, window))
 
 
 def _transposed(
     graph: OnnxGraph, x: Tensor, arrays: Arrays, strides: Sequence[int], padding: str, activation: str | None
 ) -> Tensor:
-    """As TensorFlow: `same` cuts what reaches beyond n strides, the odd pixel behind; gaps are filled up behind."""
-    size = arrays["kernel"].shape[:-2]
-    beyond = [max(k - s, 0) if padding == "same" else 0 for k, s in zip(size, strides, strict=True)]
-    before = [total // 2 for total in beyond]
-    window = {
-        "kernel_shape": list(size),
-        "strides": list(strides),
-        "pads": [*before, *(total - first for total, first in zip(beyond, before, strict=True))],
-        "output_padding": [max(s - k, 0) for k, s in zip(size, strides, strict=True)],
-    }
-    return ACTIVATIONS[activation or "linear"](graph, _filtered(graph, "ConvTranspose", x, arrays, window))
-
-
-def _pooled(graph: OnnxGraph, operator: str, x: Tensor, window: Sliding) -> Tensor:
-    axes = len(window.size)
-    attributes = {key: value for key, value in window.attributes().items() if key != "dilations"}
-    return _channels_last(graph, graph.node(operator, _channels_first(graph, x, axes), **attributes), axes)
+    return ACTIVATIONS[activation or "linear"](graph, transposed(graph, x, arrays, strides, padding))
 
 
 def _dense(graph: OnnxGraph, layer: table.Dense, arrays: Arrays, x: Tensor, row: Row) -> Tensor:
@@ -158,7 +90,7 @@ def _conv1d_transpose(graph: OnnxGraph, layer: table.Conv1DTranspose, arrays: Ar
 def _pooling2d(operator: str) -> Write:
     def write(graph: OnnxGraph, layer: table.MaxPooling2D, arrays: Arrays, x: Tensor, row: Row) -> Tensor:
         strides = layer.strides or layer.pool_size
-        return _pooled(graph, operator, x, Sliding.of(row.input_shape, layer.pool_size, strides, (1, 1), layer.padding))
+        return pooled(graph, operator, x, Sliding.of(row.input_shape, layer.pool_size, strides, (1, 1), layer.padding))
 
     return write
 
@@ -167,7 +99,7 @@ def _pooling1d(operator: str) -> Write:
     def write(graph: OnnxGraph, layer: table.MaxPooling1D, arrays: Arrays, x: Tensor, row: Row) -> Tensor:
         strides = layer.strides or layer.pool_size
         window = Sliding.of(row.input_shape, (layer.pool_size,), (strides,), (1,), layer.padding)
-        return _pooled(graph, operator, x, window)
+        return pooled(graph, operator, x, window)
 
     return write
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 
 GUARD = 4096  # elements on each side of an array
@@ -29,8 +27,7 @@ class Guarded:
 def called(function, arrays, *integers):
     """The function with its pointers from `arrays`, null where there is none; the arrays after it."""
     guarded = {name: Guarded(values) for name, values in arrays.items()}
-    types = [ctypes.c_void_p] * len(function.pointers) + [ctypes.c_int64] * len(integers)
     pointers = [guarded[name].pointer() if name in guarded else None for name in function.pointers]
-    ctypes.CFUNCTYPE(None, *types)(function.address())(*pointers, *integers)
+    function.compiled()(*pointers, *integers)
     assert all(each.is_intact() for each in guarded.values())
     return {name: each.values for name, each in guarded.items()}

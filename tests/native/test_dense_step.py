@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 import threading
 from dataclasses import replace
@@ -185,7 +184,7 @@ def run(chain, simd, weights, data, order, rates, threads=1, cuts=()):
     if not chain.shares_targets:
         arrays["targets"] = data[1].astype(np.float32)
     arrays |= {"workspace": buffer, "totals": np.zeros(TOTALS)}
-    call = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 9, *[ctypes.c_int64] * 5)(function.address())
+    call = function.compiled()
     for first, last in zip((0, *cuts), (*cuts, len(rates)), strict=True):
         guarded = {name: Guarded(values) for name, values in arrays.items()}
         guarded["factors"] = Guarded(arrays["factors"][first:last])

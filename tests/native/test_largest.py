@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
 
@@ -18,7 +16,7 @@ def kept(values, slopes, largest, width):
     keep_largest(ir, ir.pointer("values"), ir.pointer("slopes"), len(values), largest)
     room = np.full(2 * width, 7, np.float32)  # what is read behind the values, as in a padded row
     arrays = [Guarded(np.concatenate([each, room]).astype(np.float32)) for each in (values, slopes)]
-    ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p)(ir.address())(*(each.pointer() for each in arrays))
+    ir.compiled()(*(each.pointer() for each in arrays))
     assert all(each.is_intact() for each in arrays)
     assert all((each.values[len(values) :] == 7).all() for each in arrays)
     return [each.values[: len(values)].copy() for each in arrays]

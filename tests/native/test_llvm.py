@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 
 from mlphys.native.llvm.function import Function
@@ -22,7 +20,7 @@ def test_a_loop_with_a_step_sums_every_other_vector():
         with ir.loop(0, ir.integer("count"), 2) as i:  # every other vector
             ir.store(total, ir.fadd(ir.load(total), ir.load(ir.gep(ir.pointer("x"), (i, width)))))
         ir.store_scalar(ir.pointer("out"), ir.reduce_add(ir.load(total)))
-        call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(ir.address())
+        call = ir.compiled()
         x, out = np.arange(5 * width, dtype=np.float32).reshape(5, width), np.zeros(1, np.float32)
         call(x.ctypes.data, out.ctypes.data, 5)
         assert out[0] == x[::2].sum()

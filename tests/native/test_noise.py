@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-
 import numpy as np
 import pytest
 
@@ -22,7 +20,7 @@ def drawn(seed, batch, write, dtype=np.uint32):
         words = noise.draw(ir, ir.pointer("seed"), ir.integer("batch"), i)
         ir.store(ir.gep(ir.pointer("out"), (i, 1)), write(ir, words))
     seed, out = np.array(seed, np.uint32), np.zeros(SIZE, dtype)
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(ir.address())
+    call = ir.compiled()
     call(seed.ctypes.data, out.ctypes.data, batch)
     return out
 

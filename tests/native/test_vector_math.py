@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import math
 
 import numpy as np
@@ -19,7 +18,7 @@ def mapped(write, x):
     ir = Function(("x", "out"), ("count",), width)
     with ir.loop(0, ir.integer("count")) as i:
         ir.store(ir.gep(ir.pointer("out"), (i, width)), write(ir, ir.load(ir.gep(ir.pointer("x"), (i, width)))))
-    call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64)(ir.address())
+    call = ir.compiled()
     x = np.ascontiguousarray(x, np.float32)
     out = np.full_like(x, np.nan)
     call(x.ctypes.data, out.ctypes.data, len(x) // width)
