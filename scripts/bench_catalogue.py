@@ -7,8 +7,9 @@ Keras trains the layers, the cost and the optimizer of the config by `compile` a
 `steps_per_execution` for a whole epoch. Each trains in a process of its own, in turns, so that other load affects both.
 An epoch is one pass over the samples, also where the config counts steps, and has fewer samples where Keras would need
 much longer than a second. Validation and early stopping are left out on both sides; history and checkpoints are
-included in ours. Keras distorts images by its layers RandomRotation, RandomZoom and RandomTranslation; it gets elastic
-distortions, corrupted and fresh samples for nothing: it trains the same ones in every epoch.
+included in ours. Keras distorts images by its layers RandomRotation, RandomZoom and RandomTranslation, and adds noise
+by GaussianNoise; it gets other corrupted samples, elastic distortions and fresh samples for nothing: it trains the same
+ones in every epoch.
 The first epoch includes compilation and is left out.
 """
 
@@ -213,6 +214,8 @@ def train_keras(phase: Gradient, training: Any, tuned: bool, distorting: Sequenc
     from mlphys.networks import gibbs_sampling
     from mlphys.networks.cost import mean_loss
     from mlphys.numerics import chunked
+    from mlphys.schema.samples import Split
+    from mlphys.training.backend import batch_size
     from mlphys.training.corruption import Corrupter
 
     gibbs_sampling.is_compiled = lambda: False
@@ -242,8 +245,12 @@ def train_keras(phase: Gradient, training: Any, tuned: bool, distorting: Sequenc
 
     split = training.dataset.train
     split = phase.prepare(split) if phase.prepare else split
-    split = Corrupter(phase.corruption, 0, "bench")(split) if phase.corruption else split
-    from mlphys.training.backend import batch_size
+    if corruption := phase.corruption:
+        if corruption.GaussianNoise and not (corruption.fixed or corruption.clip):
+            distorting = [keras.layers.GaussianNoise(corruption.GaussianNoise.stddev)]
+            split = Split(chunked.read(split.x), chunked.read(split.x))
+        else:
+            split = Corrupter(corruption, 0, "bench")(split)
 
     size = batch_size(phase.plan, len(split))
     model = Same()
@@ -346,8 +353,8 @@ HEAD = [
 SAME = "## The same samples in every epoch\n\nAs Keras trains them."
 DRAWN = (
     "## New samples in every epoch\n\nSamples, distortions or noise of its own. Drawing them is in the time of mlphys. "
-    "Keras rotates, magnifies and shifts images by its own layers; it trains samples, noise and elastic distortions of "
-    "the first epoch again and again. Seconds are medians, since a thread draws ahead."
+    "Keras rotates, magnifies and shifts images and adds Gaussian noise by its own layers; samples and other "
+    "corruptions of the first epoch it trains again and again. Seconds are medians, since a thread draws ahead."
 )
 FIXED = "## Some layers fixed\n\nA phase trains some of the layers, the others stay as they are."
 
