@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -45,19 +46,23 @@ SWEEP = [
     *("--workers", "2", "--threads", "1", "--out", "study", "--quiet"),
 ]
 LONGEST = 12.0  # seconds until the next kill: a worker needs some to import TensorFlow
+LEAST = 1.0
 SIGNALS = (signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT)
 
 
-def killed(folder: Path, kills: int, rng: random.Random) -> Counter[str]:
-    """Train the study in `folder` to its end, killed at most so many times; count the signals that it took."""
+def killed(folder: Path, kills: int, rng: random.Random, longest: float) -> tuple[Counter[str], float]:
+    """Train the study in `folder` to its end, killed at most so many times, each time within `longest` seconds.
+
+    The signals that it took, and how long the last command ran, which no signal reached.
+    """
     sent: Counter[str] = Counter()
     while True:
         begun = (folder / "study" / "study.json").exists()
         command = ["resume", "study", "--quiet"] if begun else SWEEP
-        process = subprocess.Popen([*COMMAND, *command], cwd=folder, stderr=subprocess.DEVNULL)
+        process, began = subprocess.Popen([*COMMAND, *command], cwd=folder, stderr=subprocess.DEVNULL), time.monotonic()
         try:
-            if process.wait(rng.uniform(1.0, LONGEST) if sent.total() < kills else None) == 0:
-                return sent
+            if process.wait(rng.uniform(LEAST, longest) if sent.total() < kills else None) == 0:
+                return sent, time.monotonic() - began
             raise SystemExit(f"soak: mlphys {' '.join(command)} ended with {process.returncode}")
         except subprocess.TimeoutExpired:
             chosen = rng.choice(SIGNALS)
@@ -102,12 +107,13 @@ def main() -> None:
     parser.add_argument("--write", action="store_true", help="add the counts to docs/reproducibility.md")
     arguments = parser.parse_args()
     print(f"seed {arguments.seed}", flush=True)
-    rng, sent, studies = random.Random(arguments.seed), Counter[str](), 0
+    rng, sent, studies, longest = random.Random(arguments.seed), Counter[str](), 0, LONGEST
     while sent.total() < arguments.kills:  # a study that ends before its last kill is followed by another
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             (folder / "soak.yaml").write_text(yaml.safe_dump(EXPERIMENT))
-            sent += killed(folder, arguments.kills - sent.total(), rng)
+            signals, seconds = killed(folder, arguments.kills - sent.total(), rng, longest)
+            sent, longest = sent + signals, max(LEAST, min(longest, seconds))  # a fast machine ends before LONGEST
             if changed := different(folder):
                 raise SystemExit("different: " + "; ".join(changed))
         studies += 1
