@@ -14,6 +14,7 @@ from mlphys.native import noise, vector_math
 from mlphys.native.llvm.function import Function
 from mlphys.native.llvm.values import ZERO, Index, Vector, Words
 from mlphys.native.processor import SimdUnit
+from mlphys.native.workspace import round_up
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,14 @@ class GibbsChain:
         """Begin at `start`; what is behind the last chain continues it too."""
         with ir.loop(0, _padded_rows(ir)) as row:
             source = ir.gep(ir.pointer("start"), (ir.smin(row, ir.sub(ir.integer("count"), 1)), self.values))
-            target = ir.gep(ir.pointer("v"), (row, padded(self.values, ir.simd_width)))
+            target = ir.gep(ir.pointer("v"), (row, round_up(self.values, ir.simd_width)))
             with ir.loop(0, self.values) as i:
                 ir.store_scalar(ir.gep(target, (i, 1)), ir.load_scalar(ir.gep(source, (i, 1))))
 
     def _half(self, ir: Function, simd: SimdUnit, step: Index, half: _Half, names: tuple[str, str, str, str]) -> None:
         """Draw all units of one side given those of the other: register tiles of chains x vectors of units."""
         x, kernel, bias, out = map(ir.pointer, names)
-        x_stride, stride = padded(half.inputs, ir.simd_width), padded(half.units, ir.simd_width)
+        x_stride, stride = round_up(half.inputs, ir.simd_width), round_up(half.units, ir.simd_width)
         tiles = ir.sdiv(ir.add(ir.integer("count"), self.rows - 1), self.rows)
         for column, width in _tiles(ir, stride, max(1, simd.accumulators // self.rows)):
             with ir.loop(0, tiles) as tile:
@@ -95,10 +96,6 @@ class _Half:
     units: int
     first: int
     gaussian: bool
-
-
-def padded(units: int, simd_width: int) -> int:
-    return math.ceil(units / simd_width) * simd_width
 
 
 def most_rows(simd: SimdUnit) -> int:

@@ -54,18 +54,17 @@ class Workspace:
         self.tile_rows = simd.accumulators // TILE_VECTORS  # samples, or kernel rows, in a register tile
         self._end, self._simd_width = 0, simd.width
         self._allocate_weights(chain)
-        self._allocate_batch(chain, self._round_up(chain.batch_size, self.tile_rows))
+        self._allocate_batch(chain, round_up(chain.batch_size, self.tile_rows))
         self.size = self._end
 
     def _allocate_weights(self, chain: Chain) -> None:
         """Weights with their optimizer slots, and the gradients of weights that are kept until all are known."""
         copies, layers = 1 + len(chain.rule.slots), chain.layers
-        shapes = [(self._round_up(layer.rows, self.tile_rows), layer.outputs) for layer in layers]
+        shapes = [(round_up(layer.rows, self.tile_rows), layer.outputs) for layer in layers]
         self.kernels = [[self._allocate(*shape) for _ in range(copies)] for shape in shapes]
         tied = {i: layer for i, layer in enumerate(layers) if layer.tied_to is not None}
         self.kernel_gradients = {
-            i: self._allocate(self._round_up(layer.inputs, self._simd_width), layer.outputs)
-            for i, layer in tied.items()
+            i: self._allocate(round_up(layer.inputs, self._simd_width), layer.outputs) for i, layer in tied.items()
         }
         limited = shapes if chain.norm_limit else []
         self.limited_gradients = [self._allocate(*shape) for shape in limited]
@@ -104,14 +103,14 @@ class Workspace:
         return [*self.activations, *self.codes.values()]
 
     def _allocate(self, rows: int, columns: int, min_stride: int = 0) -> MatrixView:
-        view = MatrixView(self._end, rows, columns, self._round_up(max(columns, min_stride), self._simd_width))
-        self._end = self._round_up(view.end, CACHE_LINE)
+        view = MatrixView(self._end, rows, columns, round_up(max(columns, min_stride), self._simd_width))
+        self._end = round_up(view.end, CACHE_LINE)
         return view
 
     def _allocate_with_ones(self, rows: int, columns: int) -> MatrixView:
         """A matrix with a column of ones behind it, which multiplies the bias."""
-        return self._allocate(rows, columns, self._round_up(columns + 1, self.tile_rows))
+        return self._allocate(rows, columns, round_up(columns + 1, self.tile_rows))
 
-    @staticmethod
-    def _round_up(count: int, multiple: int) -> int:
-        return math.ceil(count / multiple) * multiple
+
+def round_up(count: int, multiple: int) -> int:
+    return math.ceil(count / multiple) * multiple

@@ -8,8 +8,9 @@ from typing import Any
 
 from mlphys import machine
 from mlphys.native import gibbs_chain, processor
-from mlphys.native.gibbs_chain import GibbsChain, padded
+from mlphys.native.gibbs_chain import GibbsChain
 from mlphys.native.processor import SimdUnit
+from mlphys.native.workspace import round_up
 from mlphys.networks.tensorflow import accelerators, tf
 
 
@@ -57,8 +58,8 @@ def _operation(chain: GibbsChain, steps: int, simd: SimdUnit) -> Any:
 
     inputs = dict.fromkeys(("start", "kernel", "transposed", "hidden_bias", "visible_bias"), "float")
     outputs: Outputs = {
-        "h": ("float", ("groups", simd.width, padded(chain.hidden, simd.width))),
-        "v": ("float", ("groups", simd.width, padded(chain.values, simd.width))),
+        "h": ("float", ("groups", simd.width, round_up(chain.hidden, simd.width))),
+        "v": ("float", ("groups", simd.width, round_up(chain.values, simd.width))),
     }
     return Operation(chain.emit(simd), {**inputs, "seed": "int32"}, outputs, "start", {"steps": steps})
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import numpy as np
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
-from mlphys.schema.fields import LARGEST, Count, Seed, Shape, Whole, as_tuple
+from mlphys.schema.fields import Count, Seed, Shape, Whole, as_tuple, count_or_fraction
 from mlphys.schema.preprocess import StepField
 from mlphys.schema.samples import Samples
 from mlphys.schema.spec import Spec, refuse
@@ -19,11 +19,7 @@ from mlphys.schema.spec import Spec, refuse
 
 def _size(value: Any) -> int | float:
     """A count of samples, or a fraction of the dataset."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST:
-        return value
-    if isinstance(value, float) and 0 < value < 1:
-        return value
-    raise refuse("size", value)
+    return count_or_fraction("size", value, least=0)
 
 
 Size = Annotated[

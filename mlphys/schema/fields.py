@@ -89,3 +89,12 @@ def low_first(value: Any) -> tuple[Any, Any]:
 LowFirst = BeforeValidator(low_first)
 RadiusRange = Annotated[tuple[Length, Length], LowFirst]
 PlaceRange = Annotated[tuple[Place, Place], LowFirst]
+
+
+def count_or_fraction(kind: str, value: object, least: int) -> int | float:
+    """A count from `least` on, or a fraction between 0 and 1. Raises ValidationError of that kind for others."""
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= LARGEST:
+        return value
+    if isinstance(value, float) and 0 < value < 1:
+        return value
+    raise refuse(kind, value)

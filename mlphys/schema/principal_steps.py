@@ -11,19 +11,14 @@ from pydantic import PlainValidator, WithJsonSchema
 from mlphys.errors import Refusal, UserError
 from mlphys.numerics import pca
 from mlphys.numerics.chunked import Array
-from mlphys.schema.fields import LARGEST, NotNegative, Shape
+from mlphys.schema.fields import NotNegative, Shape, count_or_fraction
 from mlphys.schema.graph import Graph
 from mlphys.schema.preprocess_step import Arrays, Step
-from mlphys.schema.spec import refuse
 
 
 def _components(value: object) -> int | float:
     """A count, or the fraction of the variance to explain."""
-    if isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= LARGEST:
-        return value
-    if isinstance(value, float) and 0 < value < 1:
-        return value
-    raise refuse("components", value)
+    return count_or_fraction("components", value, least=1)
 
 
 Components = Annotated[

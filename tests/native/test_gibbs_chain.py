@@ -7,7 +7,8 @@ import pytest
 
 from mlphys import machine
 from mlphys.native import gibbs_chain, processor
-from mlphys.native.gibbs_chain import GibbsChain, padded
+from mlphys.native.gibbs_chain import GibbsChain
+from mlphys.native.workspace import round_up
 from mlphys.networks import gibbs_sampling, tensorflow
 from tests.helpers.philox import normal, philox
 from tests.native.guarded import called
@@ -78,13 +79,13 @@ def test_nothing_is_read_or_written_out_of_bounds(shape):
     simd = processor.simd_unit()
     chains, values, hidden = shape
     kernel, hidden_bias, visible_bias = weights(values, hidden)
-    v, rows = starts(chains, values), padded(chains, simd.width)
+    v, rows = starts(chains, values), round_up(chains, simd.width)
     arrays = {
         "start": v, "kernel": wide(kernel), "transposed": wide(kernel.T),
         "hidden_bias": wide(hidden_bias), "visible_bias": wide(visible_bias),
         "seed": np.array((*SEED, 0), np.uint32).view(np.int32),
-        "h": np.zeros((rows, padded(hidden, simd.width)), np.float32),
-        "v": np.zeros((rows, padded(values, simd.width)), np.float32),
+        "h": np.zeros((rows, round_up(hidden, simd.width)), np.float32),
+        "v": np.zeros((rows, round_up(values, simd.width)), np.float32),
     }  # fmt: skip
     for most in (1, gibbs_chain.most_rows(simd)):
         end = called(GibbsChain(values, hidden, True, most).emit(simd), arrays, chains, 2)["v"]

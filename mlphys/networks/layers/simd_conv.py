@@ -183,7 +183,7 @@ REPLACEMENTS: dict[str, type[keras.layers.Layer]] = {
         ReLU,
         UpSampling2D,
     )
-}  # fmt: skip
+}
 
 
 def _holds_a_vector(shape: tuple[int | None, ...]) -> bool:
